@@ -1,0 +1,198 @@
+"""One master with its run directory, port, local workers and threads, put together and taken apart in order."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from bohb_service.clock import Clock, SystemClock
+from bohb_service.errors import WorkerSpecError
+from bohb_service.fleet.local import LocalFleet
+from bohb_service.journal.run_directory import MasterAddress, RunDirectory
+from bohb_service.master.committer import Entry
+from bohb_service.master.master import End, Master
+from bohb_service.master.opening import Description, OpenRun, open_run
+from bohb_service.master.plan import sampler_for
+from bohb_service.master.terms import StudyFacts, Terms
+from bohb_service.results.run import Run, load_run
+from bohb_service.rpc.server import Server
+from bohb_service.study import Study
+from bohb_service.worker.describe import describe
+
+_FAREWELL_S = 2.0
+_PATIENCE_S = 5.0
+
+
+class StudyRun:
+    """A master that serves one study; use it as a context manager.
+
+    Args:
+        study: The study.
+        directory: Its run directory; made if absent, resumed if it holds this study.
+        workers: Number of local workers to start.
+        host: Address to listen on.
+        port: TCP port; 0 takes a free one.
+        name_server: ``host:port`` of an external name server to register at, or None.
+        terms: Times of the protocol.
+        on_events: Hears of events once they are durable, on a thread of the master.
+        clock: Time.
+
+    Raises:
+        StudyError: On entering: the study, its worker or its space is wrong.
+        JournalError: On entering: the run directory cannot be used, e.g. because another master serves it.
+        TransportError: On entering: the address cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        directory: Path,
+        *,
+        workers: int = 0,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        name_server: str | None = None,
+        terms: Terms | None = None,
+        on_events: Callable[[Sequence[Entry]], None] = lambda _: None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.study = study
+        self.directory = RunDirectory(directory)
+        self.is_resumed = False
+        self._n_workers = workers
+        self._host, self._port, self._name_server = host, port, name_server
+        self._terms = terms
+        self.on_events = on_events
+        self._clock: Clock = clock or SystemClock()
+        self._stack = contextlib.ExitStack()
+        self._master: Master | None = None
+        self._server: Server | None = None
+        self._fleet: LocalFleet | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self.directory.prepare()
+            stack.enter_context(self.directory.locked())
+            run = open_run(self.study, self.directory, self._describe, self._clock)
+            stack.callback(run.journal.close)
+            self.is_resumed = run.is_resumed
+            server = Server(self._host, self._port, self.study.name, self._clock, self._name_server)
+            stack.callback(lambda: self._master.close() if self._master else None)
+            stack.callback(server.close)
+            master = Master(
+                run.scheduler,
+                run.journal,
+                self._facts(run),
+                self._clock,
+                server.loop.post,
+                lambda: sampler_for(self.study, run.space_json),
+                self._terms,
+                lambda entries: self.on_events(entries),
+            )
+            self._server, self._master = server, master
+            server.start(master)
+            self.directory.write_address(
+                MasterAddress(server.host, server.port, self.study.name, os.getpid(), socket.gethostname())
+            )
+            stack.callback(self.directory.remove_address)
+            self._fleet = LocalFleet(self.directory, self._n_workers, self._clock, self._worker_died)
+            stack.callback(self._fleet.stop, _PATIENCE_S)
+            self._fleet.start()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        master = self._running_master
+        if master.end is None:
+            self.abort()
+        if master.end != "failed":
+            self._let_workers_leave()
+        self._stack.close()
+
+    @property
+    def address(self) -> str:
+        """Where the master listens, as ``host:port``."""
+        if self._server is None:
+            raise RuntimeError("the run has not been entered")
+        return f"{self._server.host}:{self._server.port}"
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether the study has ended, after waiting for that a while; also looks after the local workers.
+
+        Raises:
+            WorkerSpecError: No local worker can run, and there is no other.
+            BohbError: The journal or the sampler failed.
+        """
+        master = self._running_master
+        ended = master.ended.wait(timeout_s)
+        if master.error is not None:
+            raise master.error
+        if not ended and self._fleet is not None:
+            self._fleet.watch()
+            if self._fleet.error is not None and not len(master.sessions):
+                raise WorkerSpecError(self._fleet.error)
+        return ended
+
+    @property
+    def end(self) -> End | None:
+        """How the study ended, or None while it goes on."""
+        return self._running_master.end
+
+    def status(self) -> dict[str, Any]:
+        """What is going on; see `bohb_service.master.status.status_of`."""
+        return self._call(self._running_master.status)
+
+    def drain(self) -> None:
+        """Hand out nothing more; the study ends when nothing runs, and can go on later."""
+        self._post(self._running_master.drain)
+
+    def abort(self) -> None:
+        """End now; what runs is done again when the study goes on."""
+        self._post(self._running_master.abort)
+
+    def results(self) -> Run:
+        """What was found so far."""
+        return load_run(self.directory.path)
+
+    @property
+    def _running_master(self) -> Master:
+        if self._master is None:
+            raise RuntimeError("the run has not been entered")
+        return self._master
+
+    def _post(self, work: Callable[[], None]) -> None:
+        if self._server is not None:
+            self._server.loop.post(work)
+
+    def _call(self, work: Callable[[], Any]) -> Any:
+        """The result of a function run on the event loop's thread."""
+        import queue  # noqa: PLC0415  (only the live view needs it)
+
+        results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._post(lambda: results.put(work()))
+        return results.get(timeout=10.0)
+
+    def _describe(self) -> Description:
+        return describe(self.study.worker, self.study.worker_options)
+
+    def _facts(self, run: OpenRun) -> StudyFacts:
+        return StudyFacts(
+            study=self.study.name,
+            study_id=run.study_id,
+            worker_spec=self.study.worker,
+            worker_options=self.study.worker_options,
+            configurations=str(self.directory.configurations.absolute()),
+            limit_seconds=self.study.limits.seconds,
+            limit_memory_mb=self.study.limits.memory_mb,
+            seconds_limit=self.study.stop.seconds,
+            seconds_before=run.seconds_before,
+        )
+
+    def _worker_died(self, name: str, reason: str) -> None:
+        self._post(lambda: self._running_master.release_worker(name, reason))
+
+    def _let_workers_leave(self) -> None:
+        """Give workers a moment to hear that the study has ended."""
+        self._running_master.left.wait(_FAREWELL_S)

@@ -1,0 +1,77 @@
+"""The edge of the commands: errors become one message and an exit code, never a traceback."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from bohb_service.cli.exit_codes import ExitCode
+from bohb_service.errors import BohbError, JournalError, StudyError, TransportError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DEBUG_VARIABLE = "BOHB_DEBUG"
+
+
+def exit_code_of(error: BohbError) -> ExitCode:
+    """The exit code that tells this kind of error."""
+    match error:
+        case StudyError():
+            return ExitCode.USAGE
+        case JournalError():
+            return ExitCode.RUN_DIRECTORY
+        case TransportError():
+            return ExitCode.UNREACHABLE
+    return ExitCode.FAILURE
+
+
+def guarded(command: Callable[P, R]) -> Callable[P, R]:
+    """A command whose errors are told in one message; with BOHB_DEBUG=1 also where they come from."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except BohbError as error:
+            _leave(str(error), exit_code_of(error))
+        except KeyboardInterrupt:
+            _leave("interrupted", ExitCode.INTERRUPTED)
+        except BrokenPipeError:
+            # Whoever read our output has left; there is nobody to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(ExitCode.OK)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001  (the outermost edge)
+            told = f"internal error: {type(error).__name__}: {error}; this is a bug, please report it"
+            _leave(f"{told} (set {DEBUG_VARIABLE}=1 to see where it comes from)", ExitCode.FAILURE)
+
+    return run
+
+
+def _leave(message: str, code: ExitCode) -> NoReturn:
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exc()
+    click.echo(f"error: {message}", err=True)
+    sys.exit(code)
+
+
+class Address(click.ParamType[str]):
+    """``HOST:PORT``, with brackets around an IPv6 address."""
+
+    name = "host:port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The address, checked."""
+        text = str(value)
+        host, separator, port = text.rpartition(":")
+        if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
+            self.fail(f"{text!r} is no HOST:PORT, e.g. 10.0.0.5:9090", param, ctx)
+        if ":" in host and not (host.startswith("[") and host.endswith("]")):
+            self.fail(f"{text!r}: write an IPv6 address in brackets, e.g. [::1]:9090", param, ctx)
+        return text

@@ -1,0 +1,196 @@
+"""Log lines: one line an event on stderr, as ``time message key=value ...`` or as JSON.
+
+Both commands use it, and the parent process of a worker too, so it imports next to nothing.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, assert_never
+
+from bohb_service.cli.log_format import JsonFormatter, KeyValueFormatter
+from bohb_service.scheduler.events import (
+    BracketOpened,
+    ConfigurationSuggested,
+    Event,
+    MasterStarted,
+    RungClosed,
+    StudyReopened,
+    StudyStopped,
+    TrialAbandoned,
+    TrialCompleted,
+    TrialFailed,
+    TrialLeased,
+    TrialRequeued,
+    WarmStarted,
+)
+from bohb_service.scheduler.trial import REFIT_RUNG, TrialId
+
+if TYPE_CHECKING:
+    from bohb_service.results.run import Run
+
+
+def configure_logging(*, as_json: bool = False, level: int | str = logging.INFO) -> None:
+    """Let all loggers of this package write to stderr; a second call replaces the first. Others are left alone.
+
+    Args:
+        as_json: One JSON object a line instead of ``time message key=value ...``.
+        level: Least level that is written.
+    """
+    logger = logging.getLogger("bohb_service")
+    for handler in [handler for handler in logger.handlers if isinstance(handler, _StderrHandler)]:
+        logger.removeHandler(handler)
+    handler = _StderrHandler()
+    handler.setFormatter(JsonFormatter() if as_json else KeyValueFormatter())
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    # Whoever configures the root logger as well would see every line twice.
+    logger.propagate = False
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to what `sys.stderr` is at that moment: a live view may have put itself in between."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+        except Exception:  # noqa: BLE001 - as every handler of the standard library does
+            self.handleError(record)
+
+
+class EventLines:
+    """Turns events into log lines of the logger ``bohb_service.events``; called with what the master has committed.
+
+    A new incumbent gets a line of its own. Losses, requeued and failed trials are warnings, suggestions debug lines.
+
+    Args:
+        earlier: The run as it was before this master, if it is resumed.
+    """
+
+    def __init__(self, earlier: "Run | None" = None) -> None:
+        self._log = logging.getLogger("bohb_service.events")
+        self._trials: dict[TrialId, tuple[int, float, str]] = {}
+        self._workers: dict[int, str] = {}
+        self._best: tuple[float, float] | None = None
+        self._configurations: dict[int, ConfigurationSuggested] = {}
+        if earlier is not None:
+            self._take_over(earlier)
+
+    def __call__(self, entries: Sequence[tuple[float, Event]]) -> None:
+        """Log events.
+
+        Args:
+            entries: Pairs of time (seconds since the epoch) and event.
+        """
+        for at, event in entries:
+            level, message, fields = self._describe(event)
+            self._write(at, level, message, fields)
+            if isinstance(event, TrialCompleted):
+                self._follow_incumbent(at, event)
+
+    def _take_over(self, run: "Run") -> None:
+        for trial in run.trials:
+            self._trials[TrialId.parse(trial.trial)] = (trial.bracket, trial.budget, trial.worker)
+        for number, configuration in enumerate(run.configurations):
+            self._configurations[number] = ConfigurationSuggested(number, configuration.values, configuration.origin)
+        if run.incumbent is not None:
+            self._best = (-run.incumbent.budget, run.incumbent.loss)
+
+    def _write(self, at: float, level: int, message: str, fields: Mapping[str, Any]) -> None:
+        if self._log.isEnabledFor(level):
+            record = self._log.makeRecord(self._log.name, level, __file__, 0, message, (), None, extra=fields)
+            record.created = at
+            self._log.handle(record)
+
+    def _describe(self, event: Event) -> tuple[int, str, dict[str, Any]]:
+        """Level, message and fields of the line of an event."""
+        match event:
+            case MasterStarted(version, host, pid):
+                return logging.INFO, "master started", {"version": version, "host": host, "pid": pid}
+            case WarmStarted(observations):
+                return logging.INFO, "warm start", {"observations": len(observations)}
+            case BracketOpened(bracket, rungs):
+                plan = ",".join(f"{rung.size}@{rung.budget:g}" for rung in rungs)
+                return logging.INFO, "bracket opened", {"bracket": bracket, "rungs": plan}
+            case ConfigurationSuggested(number, values, origin):
+                self._configurations[number] = event
+                return (
+                    logging.DEBUG,
+                    "configuration suggested",
+                    {"configuration": number, "origin": origin, "config": dict(values)},
+                )
+            case RungClosed(bracket, rung, promoted):
+                return logging.INFO, "rung closed", {"bracket": bracket, "rung": rung, "promoted": len(promoted)}
+            case StudyStopped(reason):
+                return logging.INFO, "search stopped", {"reason": reason}
+            case StudyReopened():
+                return logging.INFO, "search goes on", {}
+            case TrialLeased() | TrialCompleted() | TrialFailed() | TrialRequeued() | TrialAbandoned():
+                return self._describe_trial(event)
+            case _:
+                assert_never(event)
+
+    def _describe_trial(
+        self, event: TrialLeased | TrialCompleted | TrialFailed | TrialRequeued | TrialAbandoned
+    ) -> tuple[int, str, dict[str, Any]]:
+        subject = "retraining" if event.trial.rung == REFIT_RUNG else "trial"
+        match event:
+            case TrialLeased(trial, bracket, budget, lease, attempt, worker):
+                self._trials[trial] = (bracket, budget, worker)
+                self._workers[lease] = worker
+                fields = self._place(event) | {"attempt": attempt, "worker": worker}
+                return logging.INFO, f"{subject} started", fields
+            case TrialCompleted(_, _, loss, info, seconds):
+                fields = self._place(event)
+                if event.trial.rung != REFIT_RUNG:
+                    fields["loss"] = loss
+                elif isinstance(test_error := info.get("test_error"), int | float):
+                    fields["test_error"] = test_error
+                return (
+                    logging.INFO,
+                    f"{subject} completed",
+                    fields | {"seconds": seconds, "worker": self._holder(event)},
+                )
+            case TrialFailed(_, _, reason, message, _, seconds):
+                fields = self._place(event) | {"reason": reason, "error": message, "seconds": seconds}
+                return logging.WARNING, f"{subject} failed", fields | {"worker": self._holder(event)}
+            case TrialRequeued(_, _, reason, message):
+                level = logging.WARNING if reason == "lost" else logging.INFO
+                fields = self._place(event) | {"reason": reason, "why": message, "worker": self._holder(event)}
+                return level, f"{subject} requeued", fields
+            case TrialAbandoned(_, _, reason, message):
+                fields = self._place(event) | {"reason": reason, "why": message, "worker": self._holder(event)}
+                return logging.WARNING, f"{subject} abandoned", fields
+            case _:
+                assert_never(event)
+
+    def _place(
+        self, event: TrialLeased | TrialCompleted | TrialFailed | TrialRequeued | TrialAbandoned
+    ) -> dict[str, Any]:
+        """Which trial it is, and where."""
+        if event.trial not in self._trials:
+            return {"trial": str(event.trial)}
+        bracket, budget, _ = self._trials[event.trial]
+        place: dict[str, Any] = {"trial": str(event.trial), "bracket": bracket, "budget": budget}
+        if event.trial.rung == REFIT_RUNG:
+            del place["bracket"]
+        return place
+
+    def _holder(self, event: TrialCompleted | TrialFailed | TrialRequeued | TrialAbandoned) -> str:
+        if event.lease in self._workers:
+            return self._workers[event.lease]
+        return self._trials[event.trial][2] if event.trial in self._trials else "unknown"
+
+    def _follow_incumbent(self, at: float, event: TrialCompleted) -> None:
+        if event.trial.rung == REFIT_RUNG or event.trial not in self._trials:
+            return
+        _, budget, _ = self._trials[event.trial]
+        if self._best is not None and (-budget, event.loss) >= self._best:
+            return
+        self._best = (-budget, event.loss)
+        fields: dict[str, Any] = {"trial": str(event.trial), "budget": budget, "loss": event.loss}
+        configuration = self._configurations.get(event.trial.configuration)
+        if configuration is not None:
+            fields |= {"origin": configuration.origin, "config": dict(configuration.values)}
+        self._write(at, logging.INFO, "incumbent changed", fields)

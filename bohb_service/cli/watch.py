@@ -1,0 +1,113 @@
+"""Watches a run until it ends: a live view in a terminal, a line per event elsewhere, and a summary at the end."""
+
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from bohb_service.api.study_run import StudyRun
+from bohb_service.cli.exit_codes import ExitCode
+from bohb_service.cli.lines import EventLines, configure_logging
+from bohb_service.cli.live import LiveView
+from bohb_service.cli.tables import show, summary_table
+from bohb_service.results.run import Run
+from bohb_service.results.summary import summary_of
+
+_REFRESH_S = 0.25
+
+
+class _Signals:
+    """What the user or the system asked for: the first interrupt drains, everything further ends at once.
+
+    Attributes:
+        last: The last signal, or None.
+    """
+
+    def __init__(self, run: StudyRun) -> None:
+        self._run = run
+        self._n_interrupts = 0
+        self.last: signal.Signals | None = None
+
+    def handle(self, number: int, _frame: object) -> None:
+        """Act on a signal."""
+        self.last = signal.Signals(number)
+        self._n_interrupts += 1
+        if self.last is signal.SIGINT and self._n_interrupts == 1:
+            self._run.drain()
+            click.echo("finishing the running evaluations; once more Ctrl-C ends at once", err=True)
+        else:
+            self._run.abort()
+
+    @contextlib.contextmanager
+    def handled(self) -> Iterator[None]:
+        """Handle SIGINT, SIGTERM and SIGHUP here until the end of the block."""
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, self.handle) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json: bool) -> ExitCode:
+    """Run a study to its end and show it.
+
+    Args:
+        run: The study, not entered yet.
+        file: Its file, for the hint how to go on.
+        n_workers: Number of local workers; 0 prints how to start others.
+        as_json: Print the results as JSON on stdout, and nothing else there.
+        log_json: Log as JSON lines.
+
+    Returns:
+        The command's exit code.
+    """
+    configure_logging(as_json=log_json)
+    signals = _Signals(run)
+    is_live = sys.stdout.isatty() and not as_json
+    if not is_live:
+        run.on_events = EventLines()
+    with run, signals.handled():
+        if n_workers == 0:
+            _tell_how_to_join(run)
+        if is_live:
+            _watch_live(run)
+        else:
+            while not run.wait(_REFRESH_S):
+                pass
+    results = run.results()
+    if as_json:
+        click.echo(json.dumps(results.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
+    else:
+        show(summary_table(summary_of(results, interrupted=run.end == "interrupted", file=file)))
+    return _exit_code(run, results, signals.last)
+
+
+def _watch_live(run: StudyRun) -> None:
+    with LiveView(Console(), run.status) as view:
+        while not run.wait(_REFRESH_S):
+            view.update()
+
+
+def _tell_how_to_join(run: StudyRun) -> None:
+    click.echo(
+        f"waiting for workers; start them with\n"
+        f"  bohb-worker --nameserver {run.address} --study {run.study.name}\n"
+        f"or on a machine that sees this directory\n"
+        f"  bohb-worker --run-dir {run.directory.path}",
+        err=True,
+    )
+
+
+def _exit_code(run: StudyRun, results: Run, last: signal.Signals | None) -> ExitCode:
+    if run.end == "interrupted":
+        if last is signal.SIGINT:
+            return ExitCode.INTERRUPTED
+        return ExitCode.TRY_AGAIN if last is None else ExitCode.TERMINATED
+    return ExitCode.OK if results.incumbent is not None else ExitCode.NO_RESULT

@@ -1,0 +1,110 @@
+"""The command `bohb-worker`."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from bohb_service._version import VERSION
+from bohb_service.cli.edge import Address, guarded
+from bohb_service.cli.lines import configure_logging
+from bohb_service.errors import StudyError
+
+_EPILOG = """\b
+Exit codes: 0 the study ended; 1 failure; 2 wrong options or worker class; 4 no master for too long;
+75 drained by SIGTERM or SIGUSR1, the lease was given back; 130 interrupted."""
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=_EPILOG,
+)
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    envvar="BOHB_RUN_DIR",
+    show_envvar=True,
+    help="Run directory of the study, if this machine sees it; tells where the master is.",
+)
+@click.option(
+    "--nameserver",
+    type=Address(),
+    envvar="BOHB_NAMESERVER",
+    show_envvar=True,
+    help="Name server: the address the master prints, or an external Pyro5 name server.",
+)
+@click.option("--study", envvar="BOHB_STUDY", show_envvar=True, help="Name of the study at the name server.")
+@click.option(
+    "--worker",
+    "spec",
+    default="",
+    envvar="BOHB_WORKER",
+    show_envvar=True,
+    help="Worker class: entry point, package.module:Class or path/to/file.py:Class. Default: as the study says.",
+)
+@click.option("--name", envvar="BOHB_NAME", show_envvar=True, help="Unique name. Default: host, pid and a few letters.")
+@click.option(
+    "--scratch",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="BOHB_SCRATCH",
+    show_envvar=True,
+    help="Where configurations keep their files when the run directory is not visible here. Default: temporary folder.",
+)
+@click.option(
+    "--orphan-timeout",
+    type=click.FloatRange(min=0),
+    default=3600.0,
+    show_default=True,
+    envvar="BOHB_ORPHAN_TIMEOUT",
+    show_envvar=True,
+    help="Seconds without a master after which the worker gives up.",
+)
+@click.option("--log-json", is_flag=True, envvar="BOHB_LOG_JSON", show_envvar=True, help="Log as JSON lines.")
+@click.version_option(VERSION, prog_name="bohb-worker")
+@click.pass_context
+@guarded
+def main(
+    context: click.Context,
+    *,
+    run_dir: Path | None,
+    nameserver: str | None,
+    study: str | None,
+    spec: str,
+    name: str | None,
+    scratch: Path | None,
+    orphan_timeout: float,
+    log_json: bool,
+) -> None:
+    """Evaluate jobs of a study until it ends.
+
+    The worker finds the master by --run-dir, or by --nameserver and --study. It may be started before the
+    master, and survives the master's restarts.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if (run_dir is None) == (nameserver is None):
+        raise StudyError("give either --run-dir DIR, or --nameserver HOST:PORT with --study NAME")
+    if nameserver is not None and not study:
+        raise StudyError(f"--nameserver {nameserver} needs --study NAME; `bohb-master run` prints both")
+    from bohb_service.rpc.locate import by_name_server, by_run_directory  # noqa: PLC0415  (after --help)
+    from bohb_service.worker.command import run_worker  # noqa: PLC0415
+
+    configure_logging(as_json=log_json)
+    locate = by_run_directory(run_dir) if run_dir is not None else by_name_server(nameserver or "", study or "")
+    logs = run_dir / "logs" if run_dir is not None and (run_dir / "logs").is_dir() else None
+    sys.exit(run_worker(locate, spec=spec, name=name, scratch=scratch, orphan_timeout_s=orphan_timeout, logs=logs))
+
+
+@main.command("list")
+@guarded
+def list_command() -> None:
+    """List the installed workers."""
+    from bohb_service.worker.loader import list_workers  # noqa: PLC0415  (after --help)
+
+    for worker in list_workers():
+        click.echo(worker)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Workers as processes of this machine.
+
+They are sessions of their own, so that an interrupt at the terminal reaches the master alone, which then ends
+them in order. When the master is killed they live on for a short while, hold their results and join the next
+master of the run, which counts them as its own.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from bohb_service.clock import Clock
+from bohb_service.journal.run_directory import RunDirectory
+
+ORPHAN_SECONDS = 30.0
+RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0)
+_HEALTHY_SECONDS = 30.0
+_START_TOLERANCE_S = 1.0
+_TAIL_BYTES = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class LocalWorker:
+    """A worker process of this machine.
+
+    Attributes:
+        name: Name of the worker.
+        pid: Process id.
+        started: Start time of the process, seconds since the epoch.
+    """
+
+    name: str
+    pid: int
+    started: float
+
+    def process(self) -> psutil.Process | None:
+        """The live process, or None."""
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self.pid)
+            alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+            if alive and abs(process.create_time() - self.started) < _START_TOLERANCE_S:
+                return process
+        return None
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One place for a worker, and how often it had to be filled."""
+
+    worker: LocalWorker | None = None
+    child: subprocess.Popen[bytes] | None = None
+    since: float = 0.0
+    restarts: int = 0
+    error: str | None = None
+    is_done: bool = False
+
+
+class LocalFleet:
+    """Keeps a number of local workers running.
+
+    Args:
+        directory: The run they work for.
+        n_workers: How many.
+        clock: For restarts.
+        on_death: Hears the name of each worker of this fleet that died, and why.
+    """
+
+    def __init__(
+        self, directory: RunDirectory, n_workers: int, clock: Clock, on_death: Callable[[str, str], None]
+    ) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._on_death = on_death
+        self._slots = [_Slot() for _ in range(n_workers)]
+        self._register = directory.path / "local_workers.json"
+
+    def start(self) -> None:
+        """Take over living workers of an earlier master of this run, and start the rest."""
+        living = []
+        for worker in self._known():
+            if worker.process() is None:
+                self._on_death(worker.name, "its process died while no master was there")
+            else:
+                living.append(worker)
+        for worker in living[len(self._slots) :]:
+            self._signal(worker, signal.SIGTERM)
+        for slot, worker in zip(self._slots, living, strict=False):
+            slot.worker, slot.since = worker, self._clock.monotonic()
+        for slot in self._slots:
+            if slot.worker is None:
+                self._spawn(slot)
+        self._remember()
+
+    def watch(self) -> None:
+        """See who has died, and start others in their place, ever more slowly."""
+        now = self._clock.monotonic()
+        for slot in self._slots:
+            if slot.is_done or (slot.worker is None and now < slot.since):
+                continue
+            if slot.worker is None:
+                self._spawn(slot)
+                self._remember()
+            elif (code := self._exit_code(slot)) is not None:
+                self._bury(slot, code, now)
+
+    @property
+    def error(self) -> str | None:
+        """Why no worker of this fleet can work, or None while one can."""
+        if self._slots and all(slot.is_done for slot in self._slots):
+            return next((slot.error for slot in self._slots if slot.error), None)
+        return None
+
+    def stop(self, patience_s: float) -> None:
+        """Ask all workers to leave, then end those that do not.
+
+        Args:
+            patience_s: How long they may take.
+        """
+        workers = [slot.worker for slot in self._slots if slot.worker is not None]
+        for worker in workers:
+            self._signal(worker, signal.SIGTERM)
+        processes = [process for worker in workers if (process := worker.process()) is not None]
+        _, stubborn = psutil.wait_procs(processes, timeout=patience_s)
+        for process in stubborn:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(stubborn, timeout=patience_s)
+        for slot in self._slots:
+            if slot.child is not None:
+                slot.child.wait()
+            slot.worker, slot.is_done = None, True
+        self._register.unlink(missing_ok=True)
+
+    def _spawn(self, slot: _Slot) -> None:
+        name = f"local-{secrets.token_hex(3)}"
+        command = [sys.executable, "-m", "bohb_service.cli.worker", "--run-dir", str(self._directory.path.absolute())]
+        command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
+        with self._log(name).open("ab") as output:
+            child = subprocess.Popen(  # noqa: S603  (our own program)
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        slot.child, slot.since = child, self._clock.monotonic()
+        try:
+            slot.worker = LocalWorker(name, child.pid, psutil.Process(child.pid).create_time())
+        except psutil.Error:  # it has died already; its exit code tells the next watch why
+            slot.worker = LocalWorker(name, child.pid, 0.0)
+
+    def _exit_code(self, slot: _Slot) -> int | None:
+        """How a slot's worker ended, or None while it lives; 1 when that cannot be known (not our child)."""
+        if slot.child is not None:
+            return slot.child.poll()
+        return 1 if slot.worker is None or slot.worker.process() is None else None
+
+    def _bury(self, slot: _Slot, code: int, now: float) -> None:
+        worker, slot.worker, slot.child = slot.worker, None, None
+        if worker is None:
+            return
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        self._on_death(worker.name, f"its process died ({how})")
+        if code == 0:
+            slot.is_done = True
+            return
+        if now - slot.since > _HEALTHY_SECONDS:
+            slot.restarts = 0
+        tail = self._tail(worker.name)
+        if code == 2 or slot.restarts >= len(RESTART_SECONDS):
+            slot.is_done = True
+            slot.error = f"local workers cannot run ({how}): {tail}"
+            return
+        slot.since = now + RESTART_SECONDS[slot.restarts]
+        slot.restarts += 1
+
+    def _log(self, name: str) -> Path:
+        return self._directory.logs / f"{name}.worker.log"
+
+    def _tail(self, name: str) -> str:
+        """The end of what a worker printed."""
+        with contextlib.suppress(OSError), self._log(name).open("rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - _TAIL_BYTES))
+            return log.read().decode(errors="replace").strip()
+        return ""
+
+    @staticmethod
+    def _signal(worker: LocalWorker, number: signal.Signals) -> None:
+        process = worker.process()
+        if process is not None:
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(number)
+
+    def _known(self) -> list[LocalWorker]:
+        try:
+            return [LocalWorker(**entry) for entry in json.loads(self._register.read_text())]
+        except (OSError, ValueError, TypeError):
+            return []
+
+    def _remember(self) -> None:
+        """Write down who runs, so that the next master of this run finds them."""
+        workers = [asdict(slot.worker) for slot in self._slots if slot.worker is not None]
+        draft = self._register.with_suffix(".new")
+        with contextlib.suppress(OSError):  # a full disk stops the journal with a clear error; this is only a hint
+            draft.write_text(json.dumps(workers))
+            draft.replace(self._register)

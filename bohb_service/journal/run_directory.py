@@ -1,0 +1,123 @@
+"""What lies where in a run directory, who serves it, and where its master listens."""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bohb_service.errors import JournalError, JournalWriteError, RunLockedError
+
+
+@dataclass(frozen=True, slots=True)
+class MasterAddress:
+    """Where the master of a run listens.
+
+    Attributes:
+        host: Address that workers connect to.
+        port: TCP port of name server, master and admin object.
+        study: Name of the study, by which the master is registered at the name server.
+        pid: Process id of the master.
+        hostname: Name of its machine.
+    """
+
+    host: str
+    port: int
+    study: str
+    pid: int
+    hostname: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """Paths of one run.
+
+    Attributes:
+        path: The directory.
+    """
+
+    path: Path
+
+    @property
+    def journal(self) -> Path:
+        """The journal."""
+        return self.path / "journal.sqlite"
+
+    @property
+    def configurations(self) -> Path:
+        """Folder of the per-configuration directories."""
+        return self.path / "configurations"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the workers' logs."""
+        return self.path / "logs"
+
+    @property
+    def address_file(self) -> Path:
+        """Where a live master says how to reach it."""
+        return self.path / "master.json"
+
+    def prepare(self) -> None:
+        """Make the directory and its folders.
+
+        Raises:
+            JournalError: They cannot be made.
+        """
+        try:
+            for folder in (self.path, self.configurations, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JournalError(f"cannot use {self.path} as run directory: {error}; choose another") from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for one master; the operating system releases it when the process ends, however it ends.
+
+        Raises:
+            RunLockedError: Another master holds it; the message names its pid and host.
+        """
+        path = self.path / "master.lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = path.read_text().strip() or "an unknown process"
+                raise RunLockedError(
+                    f"{self.path} is served by another master ({holder}); "
+                    "stop it with `bohb-master stop`, or choose another run directory"
+                ) from None
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def write_address(self, address: MasterAddress) -> None:
+        """Tell workers and commands how to reach the master.
+
+        Raises:
+            JournalWriteError: The file cannot be written.
+        """
+        draft = self.address_file.with_suffix(f".{secrets.token_hex(4)}")
+        try:
+            draft.write_text(json.dumps(asdict(address)))
+            draft.replace(self.address_file)
+        except OSError as error:
+            raise JournalWriteError(f"cannot write {self.address_file}: {error}; free some space") from error
+
+    def read_address(self) -> MasterAddress | None:
+        """Where the master listens, as last written, or None."""
+        try:
+            return MasterAddress(**json.loads(self.address_file.read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def remove_address(self) -> None:
+        """Say that no master listens any more."""
+        self.address_file.unlink(missing_ok=True)

@@ -1,0 +1,156 @@
+"""The journal on disk: one SQLite file, write-ahead log, every commit synced.
+
+Only the master writes. The file is marked by SQLite's ``application_id``; a file without the mark is never
+written to. ``meta`` holds what identifies the study, ``events`` its history.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from bohb_service.errors import JournalCorruptError, JournalError, JournalWriteError
+from bohb_service.journal.codec import decode_event, encode_event
+from bohb_service.journal.journal import Record
+from bohb_service.scheduler.events import Event
+
+APPLICATION_ID = 0x424F4842  # "BOHB"
+FORMAT_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE events (seq INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL) STRICT;
+"""
+
+
+class SqliteJournal:
+    """A journal in a file.
+
+    Args:
+        path: The file.
+        connection: An open connection to it; use `create` or `open` to get one.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+        (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
+        self._last: int = last
+
+    @classmethod
+    def create(cls, path: Path, meta: Mapping[str, str]) -> Self:
+        """Make a new journal; it appears under its name complete or not at all.
+
+        Raises:
+            JournalError: The file exists already, or cannot be written.
+        """
+        if path.exists():
+            raise JournalError(f"{path} exists already; remove it or choose another run directory")
+        draft = path.with_name(path.name + ".new")
+        draft.unlink(missing_ok=True)
+        try:
+            with contextlib.closing(sqlite3.connect(draft)) as connection:
+                connection.executescript(_SCHEMA)
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+                connection.commit()
+            draft.rename(path)
+        except (sqlite3.Error, OSError) as error:
+            raise JournalWriteError(
+                f"cannot write {path}: {error}; check permissions and free space, or choose another run directory"
+            ) from error
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+        """Open an existing journal.
+
+        Raises:
+            JournalError: There is no such file, or it cannot be opened.
+            JournalCorruptError: It is damaged, not a journal of this program, or of a newer version.
+        """
+        if not path.is_file():
+            raise JournalError(f"there is no journal at {path}; check the run directory")
+        try:
+            mode = "ro" if read_only else "rw"
+            uri = f"{path.absolute().as_uri()}?mode={mode}"
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
+            try:
+                cls._check(path, connection)
+                if not read_only:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    connection.execute("PRAGMA synchronous = FULL")
+                return cls(path, connection)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.OperationalError as error:
+            raise JournalError(f"cannot open {path}: {error}; check permissions and free space") from error
+        except sqlite3.DatabaseError as error:
+            raise JournalCorruptError(f"{path} is damaged or no journal ({error}); {_REMEDY}") from error
+
+    @staticmethod
+    def _check(path: Path, connection: sqlite3.Connection) -> None:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        if application_id != APPLICATION_ID:
+            raise JournalCorruptError(f"{path} is an SQLite file of another program; {_REMEDY}")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > FORMAT_VERSION:
+            raise JournalCorruptError(
+                f"{path} has format {version}, this version reads up to {FORMAT_VERSION}; install a newer version"
+            )
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise JournalCorruptError(f"{path} is damaged ({verdict}); {_REMEDY}")
+
+    @property
+    def meta(self) -> dict[str, str]:
+        """What was given to `create`."""
+        return dict(self._connection.execute("SELECT key, value FROM meta"))
+
+    def append(self, entries: Sequence[tuple[float, Event]]) -> None:
+        """Make events durable, all or none; they are when this returns.
+
+        Raises:
+            JournalWriteError: They are not durable, e.g. because the disk is full.
+        """
+        rows = [(self._last + i, at, *encode_event(event)) for i, (at, event) in enumerate(entries, start=1)]
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", rows)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise JournalWriteError(
+                f"cannot write to {self.path}: {error}; nothing that was acknowledged is lost: "
+                "free some space or mend the disk, then run the same command again"
+            ) from error
+        self._last += len(rows)
+
+    def read(self, after: int = 0) -> Iterator[Record]:
+        """All records behind position ``after``, in order.
+
+        Raises:
+            JournalCorruptError: A record is missing, damaged or of a newer version.
+        """
+        expected = after
+        try:
+            for seq, at, kind, body in self._connection.execute(
+                "SELECT seq, at, kind, body FROM events WHERE seq > ? ORDER BY seq", (after,)
+            ):
+                expected += 1
+                if seq != expected:
+                    raise JournalCorruptError(f"{self.path} lacks record {expected}; {_REMEDY}")
+                yield Record(seq, at, decode_event(kind, body))
+        except sqlite3.DatabaseError as error:
+            raise JournalCorruptError(f"{self.path} is damaged ({error}); {_REMEDY}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+_REMEDY = "it is left as it is: restore it from a copy, or choose another run directory"

@@ -1,0 +1,94 @@
+"""Group commit: one thread makes events durable, in the order in which they happened."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from bohb_service.errors import JournalWriteError
+from bohb_service.journal.journal import Journal
+from bohb_service.scheduler.events import Event
+
+Entry = tuple[float, Event]
+
+
+class Committer:
+    """Appends events to the journal in the background and says when they are durable.
+
+    All methods are called on one thread, the event loop's; so are the callbacks, through ``post``.
+
+    Args:
+        journal: Where events go.
+        post: Runs a callback soon on the event loop's thread.
+        on_durable: Hears of events once they are durable.
+        on_failure: Hears once that the journal cannot be written; nothing is acknowledged after that.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        post: Callable[[Callable[[], None]], None],
+        on_durable: Callable[[Sequence[Entry]], None],
+        on_failure: Callable[[JournalWriteError], None],
+    ) -> None:
+        self._journal = journal
+        self._post = post
+        self._on_durable = on_durable
+        self._on_failure = on_failure
+        self._appended = 0
+        self._durable = 0
+        self._failed = False
+        self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
+        self._condition = threading.Condition()
+        self._entries: list[Entry] = []
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="bohb-journal", daemon=True)
+        self._thread.start()
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Take events that have just happened."""
+        if not entries:
+            return
+        self._appended += len(entries)
+        with self._condition:
+            self._entries.extend(entries)
+            self._condition.notify()
+
+    def when_durable(self, callback: Callable[[], None]) -> None:
+        """Run a callback when everything added so far is durable; at once if it is already."""
+        if self._durable == self._appended and not self._failed:
+            callback()
+        else:
+            self._waiting.append((self._appended, callback))
+
+    def close(self) -> None:
+        """Make the rest durable and end the thread."""
+        with self._condition:
+            self._closing = True
+            self._condition.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                while not self._entries and not self._closing:
+                    self._condition.wait()
+                entries, self._entries = self._entries, []
+            if not entries:
+                return
+            try:
+                self._journal.append(entries)
+            except JournalWriteError as error:
+                self._post(lambda error=error: self._fail(error))  # type: ignore[misc]  # bound early
+                return
+            self._post(lambda entries=entries: self._done(entries))  # type: ignore[misc]  # bound early
+
+    def _done(self, entries: Sequence[Entry]) -> None:
+        self._durable += len(entries)
+        while self._waiting and self._waiting[0][0] <= self._durable:
+            self._waiting.popleft()[1]()
+        self._on_durable(entries)
+
+    def _fail(self, error: JournalWriteError) -> None:
+        self._failed = True
+        self._waiting.clear()
+        self._on_failure(error)

@@ -1,0 +1,369 @@
+"""Joins scheduler, leases, journal, proposals and clock into the service that workers talk to.
+
+Theory of operation:
+
+1. Everything here runs on the event loop's thread, so there are no locks. Two threads help: the committer
+   makes events durable, the proposer computes suggestions; both come back through ``post``.
+2. An exchange is answered only when all events so far are durable: what a worker was told is never lost.
+3. A worker that finds no job waits in its exchange (`Pending`) and costs nothing; it is served when an event
+   makes a job available, or answered empty at its deadline.
+4. A lease ends by an outcome, by expiry, or when its worker's connection broke and it did not come back
+   within the grace period. The last two are nobody's fault: the trial is done again.
+5. If the journal or the sampler fails, nothing more is answered and the run ends with that error.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from bohb_service.clock import Clock
+from bohb_service.errors import ProtocolError
+from bohb_service.journal.journal import Journal
+from bohb_service.master.committer import Committer, Entry
+from bohb_service.master.pace import Pace
+from bohb_service.master.processes import is_process_gone
+from bohb_service.master.proposer import Proposer
+from bohb_service.master.sessions import Pending, Session, Sessions
+from bohb_service.master.status import status_of
+from bohb_service.master.terms import StudyFacts, Terms
+from bohb_service.optimizer.observation import Suggestion
+from bohb_service.optimizer.sampler import Sampler
+from bohb_service.rpc.messages import Answer, Registration, Report, Request, WorkerInfo
+from bohb_service.scheduler.commands import Ask, Command, Halt, Suggest, Tell
+from bohb_service.scheduler.lease_table import LeaseTable
+from bohb_service.scheduler.outcomes import Outcome, Released
+from bohb_service.scheduler.replies import Job, Reply, Stop, Wait
+from bohb_service.scheduler.scheduler import Scheduler
+
+log = logging.getLogger("bohb_service.master")
+
+End = Literal["finished", "interrupted", "failed"]
+
+
+class Master:
+    """The service of one study; see `bohb_service.rpc.server.Service` for the calls.
+
+    Args:
+        scheduler: State of the study, replayed.
+        journal: Where its events go.
+        facts: What workers are told.
+        clock: Time.
+        post: Runs a callback soon on the event loop's thread.
+        make_sampler: Builds the sampler (in a thread of its own).
+        terms: Times of the protocol.
+        on_events: Hears of events once they are durable, on the event loop's thread.
+
+    Attributes:
+        ended: Set when the study is finished, interrupted or failed.
+        left: Set once it has ended and the last worker has left.
+        end: How it ended, once `ended` is set.
+        error: The error that ended it, or None.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        journal: Journal,
+        facts: StudyFacts,
+        clock: Clock,
+        post: Callable[[Callable[[], None]], None],
+        make_sampler: Callable[[], Sampler],
+        terms: Terms | None = None,
+        on_events: Callable[[Sequence[Entry]], None] = lambda _: None,
+    ) -> None:
+        self.scheduler = scheduler
+        self.facts = facts
+        self.terms = terms or Terms()
+        self.sessions = Sessions()
+        self.ended = threading.Event()
+        self.left = threading.Event()
+        self.end: End | None = None
+        self.error: Exception | None = None
+        self.is_draining = False
+        self.lost_workers: list[tuple[str, str]] = []
+        self.curves: dict[int, list[Report]] = {}
+        self._clock = clock
+        self._post = post
+        self._pace = Pace()
+        self._started = clock.monotonic()
+        self._last_lease_budget = scheduler.settings.max_budget
+        self._leases = LeaseTable(self.terms.lease_s)
+        self._committer = Committer(journal, post, on_events, self._fail)
+        self._proposer = Proposer(
+            make_sampler,
+            scheduler.state.observations,
+            [configuration.values for configuration in scheduler.state.configurations],
+            lambda number, suggestion: post(lambda: self._suggested(number, suggestion)),
+            lambda error: post(lambda: self._fail(error)),
+        )
+        for trial in scheduler.state.leased():
+            if trial.lease is not None:
+                self._leases.grant(trial.lease, clock.monotonic())
+
+    @property
+    def elapsed_s(self) -> float:
+        """Working time of the study so far, earlier masters included, in seconds."""
+        return self.facts.seconds_before + self._clock.monotonic() - self._started
+
+    def close(self) -> None:
+        """Make the last events durable and end the threads."""
+        self._proposer.close()
+        self._committer.close()
+
+    # -- calls of workers ------------------------------------------------------------------------------------
+
+    def register(self, info: WorkerInfo) -> Registration:
+        """Admit a worker; it keeps the leases that it still holds.
+
+        Raises:
+            ProtocolError: It runs another worker class, or its name is taken.
+        """
+        if info.spec and info.spec != self.facts.worker_spec:
+            raise ProtocolError(
+                f"worker {info.worker} runs {info.spec!r}, but study {self.facts.study!r} needs "
+                f"{self.facts.worker_spec!r}: start it without --worker, or with that one"
+            )
+        session, replaced = self.sessions.admit(info, self._clock.monotonic())
+        if replaced is not None:
+            self._forget(replaced, "its process was replaced by another of the same name")
+        for lease in info.running:
+            if self.scheduler.state.holds(lease, info.worker):
+                session.running.add(lease)
+                self._leases.grant(lease, self._clock.monotonic())
+        log.info("worker joined", extra={"worker": info.worker, "host": info.host, "pid": info.pid})
+        return Registration(
+            session=session.key,
+            study=self.facts.study,
+            worker_spec=self.facts.worker_spec,
+            worker_options=self.facts.worker_options,
+            configurations=self.facts.configurations,
+            study_id=self.facts.study_id,
+            limit_seconds=self.facts.limit_seconds,
+            limit_memory_mb=self.facts.limit_memory_mb,
+            lease_s=self.terms.lease_s,
+            heartbeat_s=self.terms.heartbeat_s,
+            wait_s=self.terms.wait_s,
+        )
+
+    def exchange(self, session_key: str, request: Request, reply: Callable[[Answer], None]) -> None:
+        """Take outcomes, renew leases, hand out jobs; answer now or later.
+
+        Raises:
+            UnknownSessionError: The worker must register again.
+        """
+        session = self.sessions.get(session_key)
+        now = self._clock.monotonic()
+        session.seen, session.lost_since = now, None
+        if session.pending is not None and session.pending.seq == request.seq:
+            session.pending.reply = reply
+            return
+        if session.answered is not None and session.answered[0] == request.seq:
+            answer = session.answered[1]
+            self._committer.when_durable(lambda: reply(answer))
+            return
+        for lease, outcome in request.results:
+            self._take(session, lease, outcome)
+        for report in request.reports:
+            self.curves.setdefault(report.lease, []).append(report)
+        lost = tuple(lease for lease in request.running if not self.scheduler.state.holds(lease, session.name))
+        session.running = set(request.running).difference(lost)
+        for lease in session.running:
+            self._leases.grant(lease, now)
+        acks = tuple(lease for lease, _ in request.results)
+        wait_s = min(max(request.wait_s, 0.0), self.terms.wait_s)
+        session.pending = Pending(request.seq, reply, acks, lost, max(0, request.max_jobs), now + wait_s)
+        self._serve_waiting()
+        if session.pending is not None and session.pending.seq == request.seq and wait_s == 0.0:
+            self._answer(session, ())
+
+    def goodbye(self, session_key: str, unstarted: tuple[int, ...], reason: str) -> None:
+        """Let a worker go: what it has not begun, and what it still held, goes back."""
+        session = self.sessions.find(session_key)
+        if session is None:
+            return
+        for lease in unstarted:
+            self._take(session, lease, Released("unstarted", f"worker {session.name} left: {reason}"))
+        self._forget(session, reason)
+        self._serve_waiting()
+
+    def disconnected(self, session_key: str) -> None:
+        """Hear that a connection broke; a worker whose process is gone is given up at once."""
+        session = self.sessions.find(session_key)
+        if session is None:
+            return
+        session.lost_since = self._clock.monotonic()
+        self._give_up_if_gone(session, session.lost_since)
+        self._serve_waiting()
+
+    def tick(self) -> None:
+        """Expire leases, give up lost workers, answer exchanges whose time is over, watch the clock."""
+        now = self._clock.monotonic()
+        for session in self.sessions:
+            if session.lost_since is not None:
+                self._give_up_if_gone(session, now)
+        for lease in self._leases.expired(now):
+            self._leases.drop(lease)
+            trial = self.scheduler.state.trial_of(lease)
+            holder = trial.worker if trial else "?"
+            message = f"no sign of life from worker {holder} for {self.terms.lease_s:g} s"
+            self._handle(Tell(lease, Released("lost", message)))
+        limit = self.facts.seconds_limit
+        if limit is not None and self.elapsed_s >= limit and self.scheduler.state.stop_reason is None:
+            self._handle(Halt("seconds"))
+        self._serve_waiting()
+        for session in self.sessions:
+            if session.pending is not None and session.pending.deadline <= now:
+                self._answer(session, ())
+
+    def release_worker(self, name: str, reason: str) -> None:
+        """Take back all leases of a worker that is known to be dead, e.g. from before a restart."""
+        for trial in self.scheduler.state.leased():
+            if trial.worker == name and trial.lease is not None:
+                self._leases.drop(trial.lease)
+                self._handle(Tell(trial.lease, Released("lost", f"worker {name}: {reason}")))
+        self._serve_waiting()
+
+    # -- calls of commands -----------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """What is going on, as plain values."""
+        return status_of(self, self._clock.monotonic())
+
+    def drain(self) -> None:
+        """Hand out nothing more; end when nothing runs. The study can go on later."""
+        if not self.is_draining:
+            self.is_draining = True
+            log.info("draining", extra={"running": self.scheduler.state.running})
+            self._serve_waiting()
+
+    def abort(self) -> None:
+        """End now; what runs is given up by this master, not by the study."""
+        self.is_draining = True
+        self._finish("interrupted")
+
+    # -- inside ----------------------------------------------------------------------------------------------
+
+    def _handle(self, command: Command) -> Reply:
+        transition = self.scheduler.handle(command)
+        at = self._clock.now()
+        self._committer.add([(at, event) for event in transition.events])
+        return transition.reply
+
+    def _take(self, session: Session, lease: int, outcome: Outcome) -> None:
+        self._handle(Tell(lease, outcome))
+        self._leases.drop(lease)
+        session.running.discard(lease)
+        self.curves.pop(lease, None)
+        if not isinstance(outcome, Released):
+            session.n_finished += 1
+            session.busy_s += outcome.seconds
+            trial = self.scheduler.state.trial_of(lease)
+            if trial is not None:
+                self._pace.record(trial.budget, outcome.seconds)
+
+    def _forget(self, session: Session, reason: str) -> None:
+        self.sessions.remove(session)
+        for trial in self.scheduler.state.leased():
+            if trial.worker == session.name and trial.lease is not None:
+                self._leases.drop(trial.lease)
+                self._handle(Tell(trial.lease, Released("lost", f"worker {session.name}: {reason}")))
+        self.lost_workers.append((session.name, reason))
+        if self.end is not None and not len(self.sessions):
+            self.left.set()
+        log.info("worker left", extra={"worker": session.name, "reason": reason})
+
+    def _give_up_if_gone(self, session: Session, now: float) -> None:
+        """Forget a worker whose connection broke, if its process is gone or it had time enough to come back."""
+        if is_process_gone(session.info.host, session.info.pid, session.info.started):
+            self._forget(session, "its process died")
+        elif session.lost_since is not None and now - session.lost_since > self.terms.grace_s:
+            self._forget(session, f"its connection broke and it did not return within {self.terms.grace_s:g} s")
+
+    def _suggested(self, number: int, suggestion: Suggestion) -> None:
+        self._handle(Suggest(number, suggestion.values, suggestion.origin))
+        self._serve_waiting()
+
+    def _serve_waiting(self) -> None:
+        """Hand out what can be handed out, then see that enough is proposed and whether all is done."""
+        waiting = self.sessions.waiting()
+        for position, session in enumerate(waiting):
+            jobs, reply = self._assign(session)
+            if jobs:
+                self._answer(session, jobs)
+            elif isinstance(reply, Stop) or self._is_drained():
+                self._answer(session, ())
+            elif isinstance(reply, Wait):
+                self._propose(len(waiting) - position if reply.needs_suggestion else 0)
+                break
+        else:
+            self._propose(0)
+        if self.end is None:
+            if self.scheduler.is_finished:
+                self._finish("finished")
+            elif self._is_drained():
+                self._finish("interrupted")
+
+    def _is_drained(self) -> bool:
+        return self.is_draining and self.scheduler.state.running == 0
+
+    def _assign(self, session: Session) -> tuple[tuple[Job, ...], Reply | None]:
+        """Lease jobs to a waiting session: one, or several short ones."""
+        pending = session.pending
+        if pending is None or self.is_draining:
+            return (), None
+        jobs: list[Job] = []
+        reply: Reply | None = None
+        at_most = pending.max_jobs
+        while len(jobs) < at_most:
+            reply = self._handle(Ask(session.name))
+            if not isinstance(reply, Job):
+                break
+            jobs.append(reply)
+            self._leases.grant(reply.lease, self._clock.monotonic())
+            self._last_lease_budget = reply.budget
+            at_most = min(at_most, self._prefetch(reply.budget) - len(session.running))
+        session.running.update(job.lease for job in jobs)
+        return tuple(jobs), reply
+
+    def _prefetch(self, budget: float) -> int:
+        # A single worker always sees every result before the next proposal: its run is the same run every time.
+        return self._pace.prefetch(budget) if len(self.sessions) > 1 else 1
+
+    def _propose(self, n_waiting: int) -> None:
+        """Ask for suggestions: for those who wait for one now, and some ahead of demand."""
+        workers = len(self.sessions)
+        per_worker = self._prefetch(self._last_lease_budget)
+        ahead = 0 if workers <= 1 else max(1, workers * per_worker // 4)
+        n_missing = self.scheduler.missing_suggestions(n_waiting + ahead)
+        if n_missing:
+            self._proposer.request(len(self.scheduler.state.configurations) + n_missing)
+
+    def _answer(self, session: Session, jobs: tuple[Job, ...]) -> None:
+        """Answer a session's exchange as soon as everything so far is durable."""
+        pending, session.pending = session.pending, None
+        if pending is None:
+            return
+        answer = Answer(pending.acks, jobs, pending.lost, self._prefetch(self._last_lease_budget), self._stop_text())
+        session.answered = (pending.seq, answer)
+        self._committer.when_durable(lambda: pending.reply(answer))
+
+    def _stop_text(self) -> str | None:
+        if self.scheduler.is_finished:
+            return f"the study is finished ({self.scheduler.state.stop_reason})"
+        return "the master was asked to stop" if self._is_drained() else None
+
+    def _finish(self, end: End) -> None:
+        if self.end is None:
+            self.end = end
+            for session in self.sessions:
+                self._answer(session, ())
+            if not len(self.sessions):
+                self.left.set()
+            self._committer.when_durable(self.ended.set)
+
+    def _fail(self, error: Exception) -> None:
+        """Stop answering: nothing that is not durable is ever acknowledged."""
+        if self.error is None:
+            self.error, self.end = error, "failed"
+            self.ended.set()

@@ -1,0 +1,204 @@
+"""Opens the journal of a run: a new one, or the one that is there, and brings the scheduler up to date."""
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bohb_service._version import VERSION
+from bohb_service.clock import Clock
+from bohb_service.errors import JournalCorruptError, RunMismatchError, StudyError
+from bohb_service.journal.run_directory import RunDirectory
+from bohb_service.journal.sqlite import SqliteJournal
+from bohb_service.master.plan import sampler_for, settings_for
+from bohb_service.optimizer.observation import Observation
+from bohb_service.results.run import load_run
+from bohb_service.scheduler.commands import Reopen, WarmStart
+from bohb_service.scheduler.events import Event, MasterStarted
+from bohb_service.scheduler.scheduler import Scheduler
+from bohb_service.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a worker class says of itself.
+
+    Attributes:
+        space: Its own search space in ConfigSpace's dict form, or None.
+        refit: Whether it can train the incumbent again at the end.
+    """
+
+    space: dict[str, Any] | None
+    refit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that a master can go on with.
+
+    Attributes:
+        journal: Its journal, ready to be appended to.
+        scheduler: Its state.
+        study_id: Identity of this run, also in the file ``id`` of its configurations folder.
+        space_json: Its search space.
+        seconds_before: Working time of earlier masters.
+        is_resumed: Whether there were earlier masters.
+    """
+
+    journal: SqliteJournal
+    scheduler: Scheduler
+    study_id: str
+    space_json: str
+    seconds_before: float
+    is_resumed: bool
+
+
+def open_run(study: Study, directory: RunDirectory, describe: Callable[[], Description], clock: Clock) -> OpenRun:
+    """Open or make the journal of a run; the caller holds the run directory's lock.
+
+    Args:
+        study: What is to be run; must be the study that the journal holds, if there is one.
+        directory: Where.
+        describe: Asks the worker class what it is; called for a new run only.
+        clock: For the times of the events.
+
+    Raises:
+        StudyError: The space, the initial configurations, the method or the earlier runs do not fit together.
+        RunMismatchError: The run directory holds another study.
+        JournalError: The run directory cannot be used.
+    """
+    is_resumed = directory.journal.exists()
+    if not is_resumed:
+        _create(study, directory, describe())
+    journal = SqliteJournal.open(directory.journal)
+    try:
+        meta = _checked_meta(journal, study, directory.path)
+        scheduler = Scheduler(settings_for(study, offers_refit=meta["refit"] == "true"))
+        seconds_before = _replay(journal, scheduler)
+        events: list[Event] = [MasterStarted(VERSION, socket.gethostname(), os.getpid())]
+        scheduler.state.apply(events[0])
+        if not is_resumed and study.warm_start:
+            events += scheduler.handle(WarmStart(_earlier_results(study, meta["space"]))).events
+        has_time = study.stop.seconds is None or seconds_before < study.stop.seconds
+        events += scheduler.handle(Reopen(frozenset({"seconds"} if has_time else ()))).events
+        journal.append([(clock.now(), event) for event in events])
+    except BaseException:
+        journal.close()
+        raise
+    return OpenRun(journal, scheduler, meta["study_id"], meta["space"], seconds_before, is_resumed)
+
+
+def space_of(study: Study, describe: Callable[[], Description]) -> tuple[str, bool]:
+    """The search space of a study as JSON, and whether its worker offers a refit; everything is checked.
+
+    Raises:
+        StudyError: The space, an initial configuration or an option of the method is wrong.
+    """
+    return _checked_space(study, describe())
+
+
+def _checked_space(study: Study, description: Description) -> tuple[str, bool]:
+    from bohb_service.space import SearchSpace, read_space  # noqa: PLC0415  (half a second of imports)
+
+    if study.space is not None:
+        space = read_space(study.space)
+    elif description.space is not None:
+        space = SearchSpace.from_json(json.dumps(description.space))
+    else:
+        raise StudyError(
+            f"space: worker {study.worker!r} has no search space of its own; "
+            "give it a static method configuration_space(**options), or the study file a `space`"
+        )
+    for number, configuration in enumerate(study.initial):
+        try:
+            space.check(configuration)
+        except StudyError as error:
+            raise StudyError(f"initial.{number}: {error}") from error
+    text = space.to_json()
+    sampler_for(study, text)
+    return text, description.refit
+
+
+def _create(study: Study, directory: RunDirectory, description: Description) -> None:
+    space_json, offers_refit = _checked_space(study, description)
+    _earlier_results(study, space_json)
+    study_id = secrets.token_hex(16)
+    (directory.configurations / "id").write_text(study_id)
+    meta = {
+        "study": study.to_json(),
+        "study_id": study_id,
+        "space": space_json,
+        "refit": "true" if offers_refit else "false",
+        "version": VERSION,
+    }
+    SqliteJournal.create(directory.journal, meta).close()
+
+
+def _checked_meta(journal: SqliteJournal, study: Study, path: Path) -> dict[str, str]:
+    meta = journal.meta
+    missing = {"study", "study_id", "space", "refit"} - meta.keys()
+    if missing:
+        raise JournalCorruptError(f"{path}: the journal lacks {', '.join(sorted(missing))}; choose another run directory")
+    stored = Study.from_json(meta["study"])
+    if stored.identity() != study.identity():
+        before, now = stored.model_dump(mode="json"), study.model_dump(mode="json")
+        keys = [key for key in now if before.get(key) != now[key] and key not in {"stop", "limits", "refit"}]
+        changes = "; ".join(f"{key} was {_short(before.get(key))}, now {_short(now[key])}" for key in keys)
+        raise RunMismatchError(
+            f"{path} holds another study ({changes}); choose another --run-dir, or undo the change: "
+            "only stop, limits and refit may change between a run and its resumption"
+        )
+    return meta
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _replay(journal: SqliteJournal, scheduler: Scheduler) -> float:
+    """Bring the scheduler up to date; return the working time of earlier masters in seconds."""
+    seconds, began, last = 0.0, None, 0.0
+    for record in journal.read():
+        if isinstance(record.event, MasterStarted):
+            seconds += last - began if began is not None else 0.0
+            began = record.at
+        last = record.at
+        try:
+            scheduler.state.apply(record.event)
+        except (ValueError, KeyError, IndexError) as error:
+            raise JournalCorruptError(
+                f"{journal.path}: record {record.seq} contradicts those before it ({error}); "
+                "the journal is left as it is: restore it from a copy, or choose another run directory"
+            ) from error
+    return seconds + (last - began if began is not None else 0.0)
+
+
+def _earlier_results(study: Study, space_json: str) -> tuple[Observation, ...]:
+    """What the runs named by ``warm_start`` found, numbered from -1 downwards."""
+    from bohb_service.space import SearchSpace  # noqa: PLC0415  (half a second of imports)
+
+    if not study.warm_start:
+        return ()
+    space = SearchSpace.from_json(space_json)
+    observations: list[Observation] = []
+    for number, path in enumerate(study.warm_start):
+        run = load_run(path)
+        first = len(observations)
+        for trial in run.trials:
+            if trial.loss is None:
+                continue
+            try:
+                space.check(trial.config)
+            except StudyError as error:
+                raise StudyError(
+                    f"warm_start.{number}: configuration {trial.configuration} of {path} does not belong to this "
+                    f"study's space: {error}; use runs of the same space"
+                ) from error
+            observations.append(Observation(-1 - first - trial.configuration, trial.config, trial.budget, trial.loss))
+    return tuple(observations)
+

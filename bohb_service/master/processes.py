@@ -1,0 +1,27 @@
+"""Whether a process that a worker said it is still exists, as far as that can be seen from this machine."""
+
+import socket
+
+import psutil
+
+_START_TOLERANCE_S = 2.0
+
+
+def is_process_gone(host: str, pid: int, started: float) -> bool:
+    """Whether a process of this machine has ended.
+
+    Args:
+        host: Name of the process's machine; of another machine nothing is known, and the answer is False.
+        pid: Its id.
+        started: Its start time, seconds since the epoch; tells it from a later process of the same id.
+    """
+    if host != socket.gethostname():
+        return False
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started) < _START_TOLERANCE_S
+        return not same or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.AccessDenied:
+        return False

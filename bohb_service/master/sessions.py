@@ -1,0 +1,126 @@
+"""The workers that a master knows, and what each of them is waiting for."""
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from bohb_service.errors import ProtocolError, UnknownSessionError
+from bohb_service.rpc.messages import Answer, WorkerInfo
+
+
+@dataclass(slots=True)
+class Pending:
+    """An exchange that has not been answered yet.
+
+    Attributes:
+        seq: Its number.
+        reply: Sends the answer; replaced when the worker repeats the exchange over a new connection.
+        acks: Leases whose outcomes were taken.
+        lost: Leases that the worker must end.
+        max_jobs: How many jobs it can take.
+        deadline: Until when it may wait, monotonic seconds.
+    """
+
+    seq: int
+    reply: Callable[[Answer], None]
+    acks: tuple[int, ...]
+    lost: tuple[int, ...]
+    max_jobs: int
+    deadline: float
+
+
+@dataclass(slots=True)
+class Session:
+    """One worker.
+
+    Attributes:
+        key: What the worker is known by on the wire.
+        info: How it introduced itself.
+        seen: When it was last heard of, monotonic seconds.
+        running: Leases that it holds.
+        pending: Its unanswered exchange, or None.
+        answered: Number and answer of its last answered exchange.
+        lost_since: When its connection broke, monotonic seconds, or None.
+        n_finished: Number of outcomes it delivered.
+        busy_s: Seconds of evaluation that it reported.
+    """
+
+    key: str
+    info: WorkerInfo
+    seen: float
+    running: set[int] = field(default_factory=set)
+    pending: Pending | None = None
+    answered: tuple[int, Answer] | None = None
+    lost_since: float | None = None
+    n_finished: int = 0
+    busy_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The worker's name."""
+        return self.info.worker
+
+
+class Sessions:
+    """All sessions by key, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, Session] = {}
+        self._by_name: dict[str, Session] = {}
+        self._numbers = itertools.count()
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._by_key.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def admit(self, info: WorkerInfo, now: float) -> tuple[Session, Session | None]:
+        """The session of a worker, and the session of a dead process of that name that it replaces, if any.
+
+        The same process again gets its session back.
+
+        Raises:
+            ProtocolError: A connected worker has that name.
+        """
+        known = self._by_name.get(info.worker)
+        if known is not None and (known.info.host, known.info.pid) == (info.host, info.pid):
+            known.info, known.seen, known.lost_since = info, now, None
+            known.pending = known.answered = None
+            return known, None
+        if known is not None and known.lost_since is None:
+            raise ProtocolError(
+                f"a worker named {info.worker!r} is connected already (pid {known.info.pid} on {known.info.host}); "
+                "give this one another --name"
+            )
+        if known is not None:
+            self.remove(known)
+        session = Session(f"{next(self._numbers)}-{secrets.token_hex(8)}", info, now)
+        self._by_key[session.key] = self._by_name[info.worker] = session
+        return session, known
+
+    def get(self, key: str) -> Session:
+        """The session of this key.
+
+        Raises:
+            UnknownSessionError: There is none.
+        """
+        session = self._by_key.get(key)
+        if session is None:
+            raise UnknownSessionError("this master does not know the session; register again")
+        return session
+
+    def find(self, key: str) -> Session | None:
+        """The session of this key, or None."""
+        return self._by_key.get(key)
+
+    def remove(self, session: Session) -> None:
+        """Forget a session."""
+        self._by_key.pop(session.key, None)
+        if self._by_name.get(session.name) is session:
+            del self._by_name[session.name]
+
+    def waiting(self) -> list[Session]:
+        """Sessions whose unanswered exchange could take a job, longest waiting first."""
+        return [session for session in self._by_key.values() if session.pending and session.pending.max_jobs]

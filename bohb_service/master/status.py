@@ -1,0 +1,152 @@
+"""What is going on in a study, as plain values: one form for the live view, the admin call and scripts."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from bohb_service.scheduler.bracket import Bracket
+from bohb_service.scheduler.scheduler import Scheduler
+from bohb_service.scheduler.state import StudyState
+from bohb_service.scheduler.trial import TrialId, TrialState
+
+if TYPE_CHECKING:
+    from bohb_service.master.master import Master
+    from bohb_service.master.sessions import Session
+
+_SHOWN_BRACKETS = 12
+_SHOWN_LOST_WORKERS = 20
+
+
+def status_of(master: "Master", now: float) -> dict[str, Any]:
+    """The status of a running master.
+
+    Args:
+        master: The master.
+        now: Monotonic time, seconds.
+
+    Returns:
+        Plain values with the keys ``study``, ``state`` (``running``, ``draining``, ``refitting`` or ``finished``),
+        ``stop_reason``, ``elapsed_s``, ``eta_s`` (None when unknown), and those of `progress_of`, ``workers`` and
+        ``lost_workers``.
+    """
+    scheduler = master.scheduler
+    state = scheduler.state
+    if scheduler.is_finished:
+        phase = "finished"
+    elif state.stop_reason is not None:
+        phase = "refitting"
+    else:
+        phase = "draining" if master.is_draining else "running"
+    elapsed_s = master.elapsed_s
+    done = _share_done(scheduler, elapsed_s, master.facts.seconds_limit)
+    return {
+        "study": master.facts.study,
+        "state": phase,
+        "stop_reason": state.stop_reason,
+        "elapsed_s": elapsed_s,
+        "eta_s": elapsed_s * (1 - done) / done if 0 < done <= 1 and state.stop_reason is None else None,
+        "share_done": done,
+        **progress_of(scheduler),
+        "workers": [_worker(session, state, now) for session in master.sessions],
+        "lost_workers": [
+            {"name": name, "reason": reason} for name, reason in master.lost_workers[-_SHOWN_LOST_WORKERS:]
+        ],
+    }
+
+
+def progress_of(scheduler: Scheduler) -> dict[str, Any]:
+    """How far a study is.
+
+    Returns:
+        Plain values: ``evaluations`` (started, completed, failed, abandoned, running, requeued), ``spent`` in full
+        budgets, ``configurations`` and how many ``from_model``, ``incumbent`` (None before the first result) and
+        the last ``brackets`` with their rungs.
+    """
+    state = scheduler.state
+    return {
+        "evaluations": {
+            "started": state.started,
+            "completed": state.n_completed,
+            "failed": state.n_failed,
+            "abandoned": state.n_abandoned,
+            "running": state.running,
+            "requeued": state.n_requeued,
+        },
+        "spent": state.spent,
+        "configurations": len(state.configurations),
+        "from_model": state.n_from_model,
+        "incumbent": _incumbent(state),
+        "refit": dict(state.refit) if state.refit is not None else None,
+        "brackets": [_bracket(bracket, state) for bracket in state.brackets[-_SHOWN_BRACKETS:]],
+    }
+
+
+def _incumbent(state: StudyState) -> dict[str, Any] | None:
+    best = state.incumbent
+    if best is None:
+        return None
+    configuration = state.configurations[best.trial.configuration]
+    return {
+        "trial": str(best.trial),
+        "config": dict(configuration.values),
+        "origin": configuration.origin,
+        "budget": best.budget,
+        "loss": best.loss,
+    }
+
+
+def _bracket(bracket: Bracket, state: StudyState) -> dict[str, Any]:
+    rungs = []
+    for number, rung in enumerate(bracket.plan):
+        members = bracket.members[number] if number < len(bracket.members) else []
+        trials = [state.trials[TrialId(configuration, number)] for configuration in members]
+        losses = [trial.loss for trial in trials if trial.state is TrialState.COMPLETED and trial.loss is not None]
+        rungs.append(
+            {
+                "budget": rung.budget,
+                "size": rung.size,
+                "best": min(losses, default=None),
+                **{kind.value: sum(trial.state is kind for trial in trials) for kind in TrialState},
+            }
+        )
+    return {"bracket": bracket.index, "is_over": bracket.is_over, "rungs": rungs}
+
+
+def _worker(session: "Session", state: StudyState, now: float) -> dict[str, Any]:
+    trials = [trial for lease in sorted(session.running) if (trial := state.trial_of(lease)) is not None]
+    if session.lost_since is not None:
+        doing = "lost"
+    else:
+        doing = "busy" if trials else "idle"
+    return {
+        "name": session.name,
+        "host": session.info.host,
+        "pid": session.info.pid,
+        "state": doing,
+        "trials": [{"trial": str(trial.id), "budget": trial.budget} for trial in trials],
+        "seen_s": now - session.seen,
+        "finished": session.n_finished,
+        "busy_s": session.busy_s,
+    }
+
+
+def _share_done(scheduler: Scheduler, elapsed_s: float, seconds_limit: float | None) -> float:
+    """How much of the study is done, by the stopping rule that is nearest; 0 when nothing says."""
+    rules, state = scheduler.settings.stop, scheduler.state
+    shares = []
+    if rules.brackets:
+        shares.append(state.spent / _planned_budgets(scheduler, rules.brackets))
+    if rules.evaluations:
+        shares.append(state.started / rules.evaluations)
+    if rules.full_budgets:
+        shares.append(state.spent / rules.full_budgets)
+    if seconds_limit:
+        shares.append(elapsed_s / seconds_limit)
+    return min(1.0, max(shares, default=0.0))
+
+
+def _planned_budgets(scheduler: Scheduler, n_brackets: int) -> float:
+    """Cost of the first brackets in full budgets, if nothing fails."""
+    schedule, largest = scheduler.settings.schedule, scheduler.settings.max_budget
+    whole, rest = divmod(n_brackets, schedule.cycle)
+    costs = [math.fsum(r.size * r.budget / largest for r in schedule.bracket(i)) for i in range(schedule.cycle)]
+    return whole * math.fsum(costs) + math.fsum(costs[:rest])

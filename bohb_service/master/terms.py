@@ -1,0 +1,41 @@
+"""What a master is told at its start."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Times of the protocol, in seconds.
+
+    Attributes:
+        lease_s: Term of a lease.
+        heartbeat_s: How often workers renew.
+        wait_s: Longest time an exchange is parked.
+        grace_s: How long a worker whose connection broke may take to come back.
+    """
+
+    lease_s: float = 60.0
+    heartbeat_s: float = 15.0
+    wait_s: float = 20.0
+    grace_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFacts:
+    """What the master tells workers of the study; see `Registration`.
+
+    Attributes:
+        seconds_limit: Working time after which the search ends, or None.
+        seconds_before: Working time spent by earlier masters of this run.
+    """
+
+    study: str
+    study_id: str
+    worker_spec: str
+    worker_options: dict[str, Any]
+    configurations: str
+    limit_seconds: float | None
+    limit_memory_mb: int | None
+    seconds_limit: float | None = None
+    seconds_before: float = 0.0

@@ -1,0 +1,40 @@
+"""The user's own configurations first."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bohb_service.errors import SpaceError
+from bohb_service.optimizer.observation import Observation, Suggestion
+from bohb_service.optimizer.sampler import Sampler
+from bohb_service.space import SearchSpace
+
+
+class InitialSampler:
+    """Proposes given configurations in their order, then what another sampler proposes.
+
+    Args:
+        initial: The first configurations.
+        space: What they belong to.
+        sampler: Takes over after them.
+
+    Raises:
+        SpaceError: A configuration does not belong to the space; the message has its place in the list.
+    """
+
+    def __init__(self, initial: Sequence[Mapping[str, Any]], space: SearchSpace, sampler: Sampler) -> None:
+        for index, configuration in enumerate(initial):
+            try:
+                space.check(configuration)
+            except SpaceError as error:
+                raise SpaceError(f"initial[{index}].{error}") from error
+        # Decoded again, so that they hold constants and plain values like any other suggestion.
+        self._initial = space.decode(space.encode(initial)) if initial else []
+        self._sampler = sampler
+
+    def suggest(
+        self, number: int, observations: Sequence[Observation], taken: Sequence[Mapping[str, Any]]
+    ) -> Suggestion:
+        """The configuration to try next; see ``Sampler.suggest``."""
+        if number < len(self._initial):
+            return Suggestion(self._initial[number], "initial")
+        return self._sampler.suggest(number, observations, taken)

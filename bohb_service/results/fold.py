@@ -1,0 +1,178 @@
+"""Folds the records of a journal into the state of the study, and keeps what that state forgets."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bohb_service.journal.journal import Record
+from bohb_service.results.rows import IncumbentResult, RungResult, TrajectoryPoint, TrialResult
+from bohb_service.results.working_time import WorkerUsage, WorkingTime
+from bohb_service.scheduler.bracket import Bracket
+from bohb_service.scheduler.events import (
+    StudyReopened,
+    TrialAbandoned,
+    TrialCompleted,
+    TrialFailed,
+    TrialLeased,
+    TrialRequeued,
+)
+from bohb_service.scheduler.outcomes import Curve
+from bohb_service.scheduler.state import StudyState
+from bohb_service.scheduler.trial import REFIT_RUNG, TrialId, TrialState
+
+
+@dataclass(slots=True)
+class _Row:
+    """What the events tell of one trial beside its state."""
+
+    worker: str = ""
+    started_at: float = 0.0
+    finished_at: float | None = None
+    seconds: float | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
+    message: str = ""
+    detail: str = ""
+    curve: Curve = ()
+
+
+class Fold:
+    """A run as far as its records have been taken.
+
+    Args:
+        seed: Seed of the study.
+        max_budget: Its largest budget.
+
+    Attributes:
+        state: State of the study.
+        time: Working time so far.
+        usage: How the workers were used so far.
+        completions: All completed trials of the search in order of completion.
+        requeues: How many leases of the search came back without a result, by reason.
+        refit_failure: Reason and message of the final training if it failed, else None.
+    """
+
+    def __init__(self, seed: int, max_budget: float) -> None:
+        self.state = StudyState(seed, max_budget)
+        self.time = WorkingTime()
+        self.usage = WorkerUsage()
+        self.completions: list[TrajectoryPoint] = []
+        self.requeues: Counter[str] = Counter()
+        self.refit_failure: str | None = None
+        self._leases: dict[int, tuple[str, float]] = {}
+        self._rows: dict[TrialId, _Row] = {}
+
+    def take(self, record: Record) -> None:
+        """Go on to the next record.
+
+        Raises:
+            ValueError: It contradicts those before it.
+            LookupError: The same.
+        """
+        at, event = record.at, record.event
+        self.state.apply(event)
+        self.time.take(at, event)
+        self.usage.take(at, event)
+        match event:
+            case StudyReopened():
+                self.refit_failure = None
+            case TrialLeased() if event.trial.rung == REFIT_RUNG:
+                self.refit_failure = None
+            case TrialLeased(trial, _, _, lease, _, worker):
+                self._leases[lease] = (worker, at)
+                row = self._rows.setdefault(trial, _Row())
+                row.worker, row.started_at, row.finished_at = worker, at, None
+                row.reason = row.message = ""
+            case TrialCompleted() if event.trial.rung != REFIT_RUNG:
+                self._end(event, at)
+                budget = self.state.trials[event.trial].budget
+                point = TrajectoryPoint(self.time.seconds, self.state.spent, budget, event.loss, str(event.trial))
+                self.completions.append(point)
+            case TrialFailed(trial, _, reason, message):
+                if trial.rung == REFIT_RUNG:
+                    self.refit_failure = f"{reason}: {message}"
+                else:
+                    self._end(event, at)
+            case TrialAbandoned(trial, _, reason, message) if trial.rung == REFIT_RUNG:
+                self.refit_failure = f"{reason}: {message}"
+            case TrialAbandoned():
+                self._end(event, at)
+            case TrialRequeued(trial, _, reason) if trial.rung != REFIT_RUNG:
+                self.requeues[reason] += 1
+
+    def _end(self, event: TrialCompleted | TrialFailed | TrialAbandoned, at: float) -> None:
+        row = self._rows[event.trial]
+        row.worker, row.started_at = self._leases[event.lease]
+        row.finished_at = at
+        if isinstance(event, TrialCompleted):
+            row.info, row.reason, row.message = event.info, "", ""
+        else:
+            row.reason, row.message = event.reason, event.message
+        if isinstance(event, TrialFailed):
+            row.detail = event.detail
+        if not isinstance(event, TrialAbandoned):
+            row.seconds, row.curve = event.seconds, event.curve
+
+    def trials(self) -> tuple[TrialResult, ...]:
+        """All trials of the search that were begun, in order of their first lease."""
+        return tuple(self._result(trial_id, row) for trial_id, row in self._rows.items())
+
+    def incumbent(self) -> IncumbentResult | None:
+        """The best trial at the largest budget seen, or None."""
+        best = self.state.incumbent
+        if best is None:
+            return None
+        number = best.trial.configuration
+        configuration = self.state.configurations[number]
+        return IncumbentResult(
+            str(best.trial), number, configuration.values, configuration.origin, best.budget, best.loss
+        )
+
+    def rungs(self) -> tuple[RungResult, ...]:
+        """All rungs of all opened brackets, those not yet reached included."""
+        return tuple(self._rung(bracket, rung) for bracket in self.state.brackets for rung in range(len(bracket.plan)))
+
+    def _result(self, trial_id: TrialId, row: _Row) -> TrialResult:
+        trial = self.state.trials[trial_id]
+        configuration = self.state.configurations[trial_id.configuration]
+        return TrialResult(
+            trial=str(trial_id),
+            configuration=trial_id.configuration,
+            bracket=trial.bracket,
+            rung=trial_id.rung,
+            budget=trial.budget,
+            state=trial.state,
+            loss=trial.loss,
+            origin=configuration.origin,
+            config=configuration.values,
+            attempts=trial.attempts,
+            worker=row.worker,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            seconds=row.seconds,
+            info=row.info,
+            reason=row.reason,
+            message=row.message,
+            detail=row.detail,
+            curve=row.curve,
+        )
+
+    def _rung(self, bracket: Bracket, rung: int) -> RungResult:
+        members = bracket.members[rung] if rung < len(bracket.members) else []
+        trials = [self.state.trials[TrialId(configuration, rung)] for configuration in members]
+        states = Counter(trial.state for trial in trials)
+        losses = [trial.loss for trial in trials if trial.state is TrialState.COMPLETED and trial.loss is not None]
+        return RungResult(
+            bracket=bracket.index,
+            rung=rung,
+            budget=bracket.budget(rung),
+            size=bracket.plan[rung].size,
+            entered=len(members),
+            completed=states[TrialState.COMPLETED],
+            failed=states[TrialState.FAILED],
+            abandoned=states[TrialState.ABANDONED],
+            running=states[TrialState.LEASED],
+            is_closed=bracket.is_over or rung < bracket.rung,
+            best=min(losses, default=None),
+        )

@@ -1,0 +1,126 @@
+"""What master and workers say to each other, as types.
+
+The one hot call is ``exchange(Request) -> Answer``: it delivers outcomes, renews leases, carries
+learning-curve points and leases new jobs in one round trip. A repeated ``seq`` gets the same answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bohb_service.scheduler.outcomes import Outcome
+from bohb_service.scheduler.replies import Job
+
+PROTOCOL_VERSION = 1
+"""Raised with every change that an older peer would misunderstand."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """How a worker introduces itself.
+
+    Attributes:
+        worker: Its name, unique in the study; the same name again is the same worker reconnecting.
+        host: Name of its machine.
+        pid: Process id there.
+        started: Start time of that process, seconds since the epoch (tells a reused pid apart).
+        version: Version of this package.
+        protocol: `PROTOCOL_VERSION` of the worker.
+        spec: Worker class it was told to run, or empty to take the study's.
+        running: Leases that it still holds or holds outcomes for, from before a reconnect.
+    """
+
+    worker: str
+    host: str
+    pid: int
+    started: float
+    version: str
+    protocol: int = PROTOCOL_VERSION
+    spec: str = ""
+    running: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a worker needs to know of the study.
+
+    Attributes:
+        session: Key of all further calls.
+        study: Name of the study.
+        worker_spec: Entry point, ``package.module:Class`` or ``path/to/file.py:Class``.
+        worker_options: Keyword arguments of its constructor.
+        configurations: Folder of the per-configuration directories on the master's file system.
+        study_id: Content of the file ``id`` in that folder, by which a worker sees that it shares it.
+        limit_seconds: Wall time allowed to one evaluation, or None.
+        limit_memory_mb: Resident memory allowed to one evaluation and its children, in MiB, or None.
+        lease_s: Term of a lease; it must be renewed within it.
+        heartbeat_s: How often to renew.
+        wait_s: Longest time the master parks an exchange.
+    """
+
+    session: str
+    study: str
+    worker_spec: str
+    worker_options: Mapping[str, Any]
+    configurations: str
+    study_id: str
+    limit_seconds: float | None
+    limit_memory_mb: int | None
+    lease_s: float
+    heartbeat_s: float
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One learning-curve point of a running job.
+
+    Attributes:
+        lease: The job.
+        step: Position on the curve, e.g. the epoch.
+        loss: Value there; may be non-finite.
+    """
+
+    lease: int
+    step: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One exchange, from the worker's side.
+
+    Attributes:
+        seq: Counts the worker's exchanges; the answer to the last one is kept and repeated.
+        results: Outcomes by lease, kept by the worker until acknowledged.
+        reports: Curve points since the last exchange.
+        running: Leases it holds, started or not: they are renewed.
+        max_jobs: How many new jobs it can take.
+        wait_s: How long it is willing to wait for one.
+    """
+
+    seq: int
+    results: tuple[tuple[int, Outcome], ...] = ()
+    reports: tuple[Report, ...] = ()
+    running: tuple[int, ...] = ()
+    max_jobs: int = 0
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One exchange, from the master's side.
+
+    Attributes:
+        acks: Leases whose outcomes are durable, or were known already.
+        jobs: New leases.
+        lost: Leases among ``running`` that are no longer this worker's: end them.
+        prefetch: How many jobs the worker may hold at once (1: only the running one).
+        stop: Why the worker shall end, or None to go on.
+    """
+
+    acks: tuple[int, ...] = ()
+    jobs: tuple[Job, ...] = field(default=())
+    lost: tuple[int, ...] = ()
+    prefetch: int = 1
+    stop: str | None = None

@@ -1,0 +1,182 @@
+"""Messages as bytes, and back.
+
+Pyro5 carries one opaque byte string in each direction; what is in it is packed and validated here, with
+msgpack and plain values only. No class of the peer's choosing is ever built.
+"""
+
+from collections.abc import Callable
+from dataclasses import astuple
+from typing import Any, TypeVar, get_args
+
+import msgpack
+
+from bohb_service.errors import ProtocolError
+from bohb_service.rpc.messages import Answer, Registration, Report, Request, WorkerInfo
+from bohb_service.scheduler.outcomes import Completed, Curve, Failed, FailureReason, Outcome, Released
+from bohb_service.scheduler.replies import Job
+from bohb_service.scheduler.trial import TrialId
+
+_FAILURES = frozenset(get_args(FailureReason))
+_RELEASES = frozenset({"lost", "preempted", "unstarted"})
+
+T = TypeVar("T")
+
+pack: Callable[[Any], bytes] = msgpack.Packer(autoreset=True).pack
+
+
+def unpack(data: bytes) -> Any:
+    """The plain value in a packed message.
+
+    Raises:
+        ProtocolError: The bytes are no such message.
+    """
+    try:
+        return msgpack.unpackb(data, strict_map_key=False)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise ProtocolError(f"a message of {len(data)} bytes cannot be read: {error}") from error
+
+
+def _parsed(what: str, parse: Callable[[Any], T], data: bytes) -> T:
+    plain = unpack(data)
+    try:
+        return parse(plain)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise ProtocolError(f"a {what} has not the form that protocol expects: {error}") from error
+
+
+def _curve(points: list[list[float]]) -> Curve:
+    return tuple((float(step), float(loss)) for step, loss in points)
+
+
+def _pack_outcome(outcome: Outcome) -> list[Any]:
+    match outcome:
+        case Completed(loss, info, seconds, curve):
+            return ["completed", loss, dict(info), seconds, curve]
+        case Failed(reason, message, detail, seconds, curve):
+            return ["failed", reason, message, detail, seconds, curve]
+        case Released(reason, message):
+            return ["released", reason, message]
+
+
+def _parse_outcome(plain: list[Any]) -> Outcome:
+    match plain:
+        case ["completed", int() | float() as loss, dict() as info, seconds, curve]:
+            return Completed(float(loss), info, float(seconds), _curve(curve))
+        case ["failed", reason, str() as message, str() as detail, seconds, curve] if reason in _FAILURES:
+            return Failed(reason, message, detail, float(seconds), _curve(curve))
+        case ["released", reason, str() as message] if reason in _RELEASES:
+            return Released(reason, message)
+    raise ValueError(f"unknown outcome {str(plain)[:80]}")
+
+
+def _pack_job(job: Job) -> list[Any]:
+    trial = (job.trial.configuration, job.trial.rung)
+    return [job.lease, trial, job.attempt, dict(job.config), job.budget, job.previous_budget, job.seed]
+
+
+def _parse_job(plain: list[Any]) -> Job:
+    lease, (configuration, rung), attempt, config, budget, previous_budget, seed = plain
+    return Job(lease, TrialId(configuration, rung), attempt, config, budget, previous_budget, seed)
+
+
+def _integers(values: list[Any]) -> tuple[int, ...]:
+    for value in values:
+        if type(value) is not int:
+            raise TypeError(f"{value!r} is no integer")
+    return tuple(values)
+
+
+def pack_request(session: str, request: Request) -> bytes:
+    """An exchange as bytes."""
+    return pack(
+        [
+            session,
+            request.seq,
+            [[lease, _pack_outcome(outcome)] for lease, outcome in request.results],
+            [[report.lease, report.step, report.loss] for report in request.reports],
+            request.running,
+            request.max_jobs,
+            request.wait_s,
+        ]
+    )
+
+
+def _parse_request(plain: Any) -> tuple[str, Request]:
+    session, seq, results, reports, running, max_jobs, wait_s = plain
+    if type(session) is not str or type(seq) is not int or type(max_jobs) is not int:
+        raise TypeError("session, seq or max_jobs has the wrong type")
+    leases = _integers([lease for lease, _ in results])
+    outcomes = tuple(_parse_outcome(outcome) for _, outcome in results)
+    return session, Request(
+        seq=seq,
+        results=tuple(zip(leases, outcomes, strict=True)),
+        reports=tuple(Report(int(lease), float(step), float(loss)) for lease, step, loss in reports),
+        running=_integers(running),
+        max_jobs=max_jobs,
+        wait_s=float(wait_s),
+    )
+
+
+def unpack_request(data: bytes) -> tuple[str, Request]:
+    """The session and exchange in a message.
+
+    Raises:
+        ProtocolError: The message has not the right form.
+    """
+    return _parsed("request", _parse_request, data)
+
+
+def pack_answer(answer: Answer) -> bytes:
+    """An answer as bytes."""
+    jobs = [_pack_job(job) for job in answer.jobs]
+    return pack([answer.acks, jobs, answer.lost, answer.prefetch, answer.stop])
+
+
+def _parse_answer(plain: Any) -> Answer:
+    acks, jobs, lost, prefetch, stop = plain
+    return Answer(tuple(acks), tuple(_parse_job(job) for job in jobs), tuple(lost), prefetch, stop)
+
+
+def unpack_answer(data: bytes) -> Answer:
+    """The answer in a message.
+
+    Raises:
+        ProtocolError: The message has not the right form.
+    """
+    return _parsed("answer", _parse_answer, data)
+
+
+def pack_info(info: WorkerInfo) -> bytes:
+    """A worker's introduction as bytes."""
+    return pack(astuple(info))
+
+
+def _parse_info(plain: Any) -> WorkerInfo:
+    worker, host, pid, started, version, protocol, spec, running = plain
+    for text in (worker, host, version, spec):
+        if type(text) is not str:
+            raise TypeError(f"{text!r} is no text")
+    return WorkerInfo(worker, host, int(pid), float(started), version, int(protocol), spec, _integers(running))
+
+
+def unpack_info(data: bytes) -> WorkerInfo:
+    """The introduction in a message.
+
+    Raises:
+        ProtocolError: The message has not the right form.
+    """
+    return _parsed("registration", _parse_info, data)
+
+
+def pack_registration(registration: Registration) -> bytes:
+    """What a worker is told at its registration, as bytes."""
+    return pack(astuple(registration))
+
+
+def unpack_registration(data: bytes) -> Registration:
+    """What the master says at a registration.
+
+    Raises:
+        ProtocolError: The message has not the right form.
+    """
+    return _parsed("registration", lambda plain: Registration(*plain), data)

@@ -1,0 +1,70 @@
+"""What the scheduler can be asked to do, in the imperative."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bohb_service.optimizer.observation import Observation, Origin
+from bohb_service.scheduler.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Lease one job to a worker; answered by `Job`, `Wait` or `Stop`."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggest:
+    """Add a configuration that a sampler proposed; answered by `Accepted`.
+
+    Attributes:
+        number: The configuration's number; only the next one is taken, any other is a duplicate.
+        values: Values of its active hyperparameters.
+        origin: Where it comes from.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Report the outcome of a lease; answered by `Accepted`."""
+
+    lease: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class WarmStart:
+    """Give the model results of earlier runs, before anything else; answered by `Accepted`."""
+
+    observations: tuple[Observation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """End the search now, running evaluations included; answered by `Accepted`.
+
+    Attributes:
+        reason: A stopping rule that lies outside the scheduler, e.g. ``seconds``.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """Go on with a stopped study if its stopping rules now allow more; answered by `Accepted`.
+
+    Attributes:
+        even_after: Reasons of `Halt` that hold no longer.
+    """
+
+    even_after: frozenset[str] = frozenset()
+
+
+Command = Ask | Suggest | Tell | WarmStart | Halt | Reopen

@@ -1,0 +1,150 @@
+"""What happened, in the past tense: the vocabulary of the journal.
+
+Events are facts, never inputs: replaying them draws nothing and decides nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bohb_service.optimizer.brackets import Rung
+from bohb_service.optimizer.observation import Observation, Origin
+from bohb_service.scheduler.outcomes import Curve, FailureReason
+from bohb_service.scheduler.trial import TrialId
+
+
+@dataclass(frozen=True, slots=True)
+class MasterStarted:
+    """A master began or went on to serve the study; times between two of these are not all working time."""
+
+    version: str
+    host: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class WarmStarted:
+    """Results of earlier runs were given to the model."""
+
+    observations: tuple[Observation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BracketOpened:
+    """A bracket of the schedule was begun."""
+
+    bracket: int
+    rungs: tuple[Rung, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationSuggested:
+    """A configuration was proposed; brackets take them in order of their numbers."""
+
+    configuration: int
+    values: Mapping[str, Any]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLeased:
+    """A trial was handed to a worker. The first lease of a rung-0 trial takes its configuration into the bracket."""
+
+    trial: TrialId
+    bracket: int
+    budget: float
+    lease: int
+    attempt: int
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrialCompleted:
+    """The first valid result of a trial arrived."""
+
+    trial: TrialId
+    lease: int
+    loss: float
+    info: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    curve: Curve = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFailed:
+    """The objective failed on this trial."""
+
+    trial: TrialId
+    lease: int
+    reason: FailureReason
+    message: str
+    detail: str = ""
+    seconds: float = 0.0
+    curve: Curve = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRequeued:
+    """A lease came back without a result; the trial waits for another.
+
+    Attributes:
+        used_attempt: Whether the attempt counts towards the limit.
+    """
+
+    trial: TrialId
+    lease: int
+    reason: str
+    message: str
+    used_attempt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrialAbandoned:
+    """The last allowed attempt was lost; the model never sees the trial."""
+
+    trial: TrialId
+    lease: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RungClosed:
+    """All trials of a rung are final, and the best go on, best first."""
+
+    bracket: int
+    rung: int
+    promoted: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyStopped:
+    """The search ended.
+
+    Attributes:
+        reason: The stopping rule: ``brackets``, ``evaluations``, ``full_budgets``, ``loss``, ``seconds``
+            or the text of whoever halted it.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReopened:
+    """A stopped study goes on under wider stopping rules."""
+
+
+Event = (
+    MasterStarted
+    | WarmStarted
+    | BracketOpened
+    | ConfigurationSuggested
+    | TrialLeased
+    | TrialCompleted
+    | TrialFailed
+    | TrialRequeued
+    | TrialAbandoned
+    | RungClosed
+    | StudyStopped
+    | StudyReopened
+)

@@ -1,0 +1,271 @@
+"""The state of a study, and the one way in which it changes: `StudyState.apply`.
+
+Folding the events of a journal through `apply` gives exactly the live state; nothing is drawn or decided here.
+"""
+
+import hashlib
+import math
+from bisect import insort
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from bohb_service.optimizer.observation import Observation, Origin
+from bohb_service.scheduler.bracket import Bracket
+from bohb_service.scheduler.events import (
+    BracketOpened,
+    ConfigurationSuggested,
+    Event,
+    MasterStarted,
+    RungClosed,
+    StudyReopened,
+    StudyStopped,
+    TrialAbandoned,
+    TrialCompleted,
+    TrialFailed,
+    TrialLeased,
+    TrialRequeued,
+    WarmStarted,
+)
+from bohb_service.scheduler.replies import Job
+from bohb_service.scheduler.trial import REFIT_RUNG, Trial, TrialId, TrialState
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A suggested configuration.
+
+    Attributes:
+        values: Values of its active hyperparameters.
+        origin: Where it came from.
+    """
+
+    values: Mapping[str, Any]
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Incumbent:
+    """The best trial at the largest budget seen."""
+
+    trial: TrialId
+    budget: float
+    loss: float
+
+
+class StudyState:
+    """What is known of one study.
+
+    Args:
+        seed: Seed of the study; evaluations get theirs from it.
+        max_budget: The study's largest budget.
+
+    Attributes:
+        configurations: All suggested configurations by number.
+        unassigned: Numbers of those that no bracket has taken yet, oldest first.
+        trials: All trials that were begun or queued, the final training of the incumbent included.
+        brackets: All opened brackets by index.
+        with_work: Indices of the brackets that could supply a trial, ascending.
+        leases: Trial of each lease by its number.
+        observations: What the model may learn from, in order of arrival; append-only.
+        incumbent: Best trial at the largest budget seen, or None.
+        refit: What the final training returned, or None.
+        stop_reason: Why the search ended, or None while it goes on.
+        running: Number of leased trials.
+        started: Number of trials started, each counted once.
+        spent: Their budgets in units of the largest budget.
+        n_masters: How many masters have served the study, one after the other.
+        n_completed: Number of trials of the search that completed.
+        n_failed: Number of those that failed.
+        n_abandoned: Number of those whose last attempt was lost.
+        n_requeued: Number of leases that came back without a result.
+        n_from_model: Number of configurations that the model proposed.
+    """
+
+    def __init__(self, seed: int, max_budget: float) -> None:
+        self._seed = seed
+        self._max_budget = max_budget
+        self.configurations: list[Configuration] = []
+        self.unassigned: deque[int] = deque()
+        self.trials: dict[TrialId, Trial] = {}
+        self.brackets: list[Bracket] = []
+        self.with_work: list[int] = []
+        self.leases: list[TrialId] = []
+        self.observations: list[Observation] = []
+        self.incumbent: Incumbent | None = None
+        self.refit: Mapping[str, Any] | None = None
+        self.stop_reason: str | None = None
+        self.running = 0
+        self.started = 0
+        self.spent = 0.0
+        self.n_masters = 0
+        self.n_completed = 0
+        self.n_failed = 0
+        self.n_abandoned = 0
+        self.n_requeued = 0
+        self.n_from_model = 0
+
+    def trial_of(self, lease: int) -> Trial | None:
+        """The trial that a lease was granted for, or None if there is no such lease."""
+        return self.trials.get(self.leases[lease]) if 0 <= lease < len(self.leases) else None
+
+    def holds(self, lease: int, worker: str) -> bool:
+        """Whether this lease is the current one of its trial, and this worker's."""
+        trial = self.trial_of(lease)
+        return trial is not None and trial.lease == lease and trial.worker == worker
+
+    def leased(self) -> list[Trial]:
+        """All trials that are leased now."""
+        return [trial for trial in self.trials.values() if trial.state is TrialState.LEASED]
+
+    def job(self, lease: int) -> Job:
+        """The job that a current lease carries."""
+        trial = self.trials[self.leases[lease]]
+        return Job(
+            lease=lease,
+            trial=trial.id,
+            attempt=trial.attempts,
+            config=self.configurations[trial.id.configuration].values,
+            budget=trial.budget,
+            previous_budget=self._previous_budget(trial),
+            seed=self._seed_of(trial.id.configuration),
+        )
+
+    def _previous_budget(self, trial: Trial) -> float | None:
+        if trial.id.rung == REFIT_RUNG:
+            return self.incumbent.budget if self.incumbent else None
+        return self.brackets[trial.bracket].budget(trial.id.rung - 1) if trial.id.rung else None
+
+    def _seed_of(self, configuration: int) -> int:
+        digest = hashlib.sha256(f"{self._seed}:{configuration}".encode()).digest()
+        return int.from_bytes(digest[:4]) >> 1
+
+    def apply(self, event: Event) -> None:
+        """Change the state by one event, live or replayed.
+
+        Raises:
+            ValueError: The event is impossible in this state: the journal does not belong to this scheduler.
+        """
+        match event:
+            case MasterStarted():
+                self.n_masters += 1
+            case WarmStarted(observations):
+                self.observations.extend(observations)
+            case BracketOpened(index, rungs):
+                if index != len(self.brackets):
+                    raise ValueError(f"bracket {index} was opened, but {len(self.brackets)} is next")
+                self.brackets.append(Bracket(index, rungs))
+                self.with_work.append(index)
+            case ConfigurationSuggested(number, values, origin):
+                if number != len(self.configurations):
+                    raise ValueError(f"configuration {number} was suggested, but {len(self.configurations)} is next")
+                self.configurations.append(Configuration(values, origin))
+                self.unassigned.append(number)
+                self.n_from_model += origin == "model"
+            case TrialLeased():
+                self._apply_leased(event)
+            case TrialCompleted(trial_id, _, loss, info, _, _):
+                trial = self._settle(trial_id, TrialState.COMPLETED)
+                trial.loss = loss
+                if trial_id.rung == REFIT_RUNG:
+                    self.refit = info
+                else:
+                    self.n_completed += 1
+                    self._observe(trial, loss)
+                    self._update_incumbent(trial, loss)
+            case TrialFailed(trial_id, _, _, _, _, _, _):
+                trial = self._settle(trial_id, TrialState.FAILED)
+                trial.loss = math.inf
+                if trial_id.rung != REFIT_RUNG:
+                    self.n_failed += 1
+                    self._observe(trial, math.inf)
+            case TrialRequeued(trial_id, _, _, _, used_attempt):
+                self._apply_requeued(trial_id, used_attempt=used_attempt)
+            case TrialAbandoned(trial_id, _, _, _):
+                self._settle(trial_id, TrialState.ABANDONED)
+                self.n_abandoned += 1
+            case RungClosed(index, _, promoted):
+                self._apply_closed(self.brackets[index], promoted)
+            case StudyStopped(reason):
+                self.stop_reason = reason
+            case StudyReopened():
+                self.stop_reason = None
+                self.refit = None
+                for trial_id in [t for t in self.trials if t.rung == REFIT_RUNG]:
+                    del self.trials[trial_id]
+            case _:
+                assert_never(event)
+
+    def _apply_leased(self, event: TrialLeased) -> None:
+        if event.lease != len(self.leases):
+            raise ValueError(f"lease {event.lease} was granted, but {len(self.leases)} is next")
+        trial = self.trials.get(event.trial)
+        if trial is None:
+            trial = self.trials[event.trial] = Trial(event.trial, event.bracket, event.budget)
+            if event.trial.rung == 0:
+                if not self.unassigned or self.unassigned.popleft() != event.trial.configuration:
+                    raise ValueError(f"trial {event.trial} was leased out of turn")
+                self.brackets[event.bracket].enter(event.trial.configuration)
+        elif event.trial.rung != REFIT_RUNG:
+            self.brackets[event.bracket].queued.remove(event.trial)
+        if event.trial.rung != REFIT_RUNG:
+            if not trial.was_started:
+                self.started += 1
+                self.spent += event.budget / self._max_budget
+            self._refresh_work(self.brackets[event.bracket])
+        trial.move(TrialState.LEASED)
+        trial.attempts, trial.lease, trial.worker = event.attempt, event.lease, event.worker
+        self.leases.append(event.trial)
+        self.running += 1
+
+    def _apply_requeued(self, trial_id: TrialId, *, used_attempt: bool) -> None:
+        trial = self.trials[trial_id]
+        trial.move(TrialState.QUEUED)
+        trial.lease = None
+        trial.attempts -= not used_attempt
+        self.running -= 1
+        self.n_requeued += 1
+        if trial_id.rung != REFIT_RUNG:
+            bracket = self.brackets[trial.bracket]
+            bracket.queued.appendleft(trial_id)
+            self._refresh_work(bracket)
+
+    def _settle(self, trial_id: TrialId, state: TrialState) -> Trial:
+        trial = self.trials[trial_id]
+        before = trial.state
+        trial.move(state)
+        trial.lease = None
+        if before is TrialState.LEASED:
+            self.running -= 1
+        if trial_id.rung != REFIT_RUNG:
+            bracket = self.brackets[trial.bracket]
+            if before is TrialState.QUEUED:
+                bracket.queued.remove(trial_id)
+                self._refresh_work(bracket)
+            if before is TrialState.ABANDONED:
+                self.n_abandoned -= 1
+            else:
+                bracket.unsettled -= 1
+        return trial
+
+    def _apply_closed(self, bracket: Bracket, promoted: tuple[int, ...]) -> None:
+        for trial_id in bracket.advance(promoted):
+            self.trials[trial_id] = Trial(trial_id, bracket.index, bracket.budget(trial_id.rung))
+        self._refresh_work(bracket)
+
+    def _refresh_work(self, bracket: Bracket) -> None:
+        listed = bracket.index in self.with_work
+        if bracket.has_work and not listed:
+            insort(self.with_work, bracket.index)
+        elif listed and not bracket.has_work:
+            self.with_work.remove(bracket.index)
+
+    def _observe(self, trial: Trial, loss: float) -> None:
+        values = self.configurations[trial.id.configuration].values
+        self.observations.append(Observation(trial.id.configuration, values, trial.budget, loss))
+
+    def _update_incumbent(self, trial: Trial, loss: float) -> None:
+        best = self.incumbent
+        if best is None or trial.budget > best.budget or (trial.budget == best.budget and loss < best.loss):
+            self.incumbent = Incumbent(trial.id, trial.budget, loss)

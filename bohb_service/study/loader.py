@@ -1,0 +1,125 @@
+"""From a file, or a mapping, to a study, or to one error that lists every mistake."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bohb_service.study.document import STUDY_SUFFIXES, read_document
+from bohb_service.study.files import resolve_files
+from bohb_service.study.model import SECTIONS, Study
+from bohb_service.study.plain import to_plain
+from bohb_service.study.problems import KeyPath, Problem, kind, show, study_error
+from bohb_service.study.wording import explain
+
+_NULL_IS_DEFAULT = ("worker_options", "method", "stop", "limits", "initial", "warm_start")
+_OVERRIDE = "override"
+
+
+def load_study(path: Path, overrides: Mapping[str, Any] = {}) -> Study:
+    """The study in a file.
+
+    Args:
+        path: A ``.yaml``, ``.yml`` or ``.toml`` file.
+        overrides: Values that replace those of the file, by dotted key: ``{"fidelity.max": 81}``.
+
+    Raises:
+        StudyError: Anything is wrong with the file, its content, or the overrides; every mistake has its line.
+    """
+    document = read_document(path, STUDY_SUFFIXES)
+    source = str(path)
+    if document.value is None and document.problems:
+        raise study_error(document.problems, source)
+    if document.value is None:
+        raise study_error([Problem((), "the file is empty; a study needs name, worker and fidelity")], source)
+    if not isinstance(document.value, dict):
+        told = f"must be a mapping of keys, but the file holds {kind(document.value)}; write 'name: ...' and so on"
+        raise study_error([*document.problems, Problem((), told, document.lines.get(()))], source)
+    data = dict(document.value)
+    problems = [*document.problems, *_override(data, overrides)]
+    study, found = _build(data, path.absolute().parent)
+    problems += [_locate(problem, document.lines, overrides) for problem in _news(found, problems)]
+    return _result(study, problems, source)
+
+
+def parse_study(data: Mapping[str, Any], *, base: Path, source: str) -> Study:
+    """The study that a mapping describes.
+
+    Args:
+        data: What a study file would hold.
+        base: Directory to which its paths are relative.
+        source: Where the mapping is from, for messages.
+
+    Raises:
+        StudyError: Anything is wrong with it.
+    """
+    study, problems = _build(data, base)
+    return _result(study, problems, source)
+
+
+def _build(data: Mapping[str, Any], base: Path) -> tuple[Study | None, list[Problem]]:
+    """The study, if it is one, and all that is wrong with it."""
+    plain, problems = to_plain(_without_empty_sections(data))
+    resolved, missing = resolve_files(plain, base)
+    problems += missing
+    try:
+        return Study.model_validate(resolved), problems
+    except ValidationError as error:
+        return None, problems + _news(explain(error, SECTIONS), problems)
+
+
+def _result(study: Study | None, problems: list[Problem], source: str) -> Study:
+    if problems or study is None:
+        raise study_error(problems, source)
+    return study
+
+
+def _news(later: list[Problem], earlier: list[Problem]) -> list[Problem]:
+    """Those later problems that do not follow from an earlier one at the same place or around it."""
+    lost = {problem.path for problem in earlier if problem.path and problem.hides and problem.source is None}
+
+    def follows(problem: Problem) -> bool:
+        return problem.source is None and any(problem.path[:end] in lost for end in range(1, len(problem.path) + 1))
+
+    return [problem for problem in later if not follows(problem)]
+
+
+def _without_empty_sections(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy in which a section whose lines are all commented out is as if it were absent."""
+    return {key: value for key, value in data.items() if value is not None or key not in _NULL_IS_DEFAULT}
+
+
+def _override(data: dict[str, Any], overrides: Mapping[str, Any]) -> list[Problem]:
+    """Put the overriding values into the data, in place; the returned ones had no place there."""
+    problems: list[Problem] = []
+    for dotted, value in overrides.items():
+        *sections, key = dotted.split(".")
+        place = data
+        for depth, section in enumerate(sections):
+            inner = place.get(section)
+            inner = {} if inner is None else inner
+            if section == "method" and depth == 0 and isinstance(inner, str):
+                inner = {"name": inner}
+            if not isinstance(inner, Mapping):
+                told = f"cannot be set, since '{section}' is {show(inner)} and no mapping; remove one of the two"
+                problems.append(Problem((*sections, key), told, source=_OVERRIDE))
+                break
+            place[section] = dict(inner)
+            place = place[section]
+        else:
+            place[key] = value
+    return problems
+
+
+def _locate(problem: Problem, lines: Mapping[KeyPath, int], overrides: Mapping[str, Any]) -> Problem:
+    """The problem with the line of its key, or of the nearest key around it, or with the override it is from."""
+    if problem.source is not None:
+        return problem
+    given = {tuple(dotted.split(".")) for dotted in overrides}
+    for end in range(len(problem.path), 0, -1):
+        if problem.path[:end] in given:
+            return Problem(problem.path, problem.text, source=_OVERRIDE)
+        if problem.path[:end] in lines:
+            return Problem(problem.path, problem.text, lines[problem.path[:end]])
+    return problem

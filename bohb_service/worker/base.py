@@ -1,0 +1,111 @@
+"""What a user writes: a subclass of `Worker`.
+
+The class holds no connection, no thread and no state of the service; it can be used in plain Python.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+
+def _ignore_report(_step: float, _loss: float) -> None:
+    """Drop a learning-curve point (the default outside a study)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationContext:
+    """All that an objective may need beside its configuration and budget.
+
+    Attributes:
+        trial_id: Name of the trial, ``"<configuration>.<rung>"``, unique in the study.
+        configuration_id: Number of the configuration in the study, from 0.
+        budget: What this evaluation may spend, in units of the study's fidelity.
+        previous_budget: Largest budget at which this configuration was completed before, or None.
+        seed: Seed for this configuration, the same at every budget, in ``[0, 2**31)``.
+        directory: Private directory of the configuration; persists from budget to budget.
+        attempt: 1 for the first attempt at this trial; higher after a lost worker.
+        report: ``report(step, loss)`` adds a point to the trial's learning curve.
+    """
+
+    trial_id: str
+    configuration_id: int
+    budget: float
+    previous_budget: float | None
+    seed: int
+    directory: Path
+    attempt: int = 1
+    report: Callable[[float, float], None] = _ignore_report
+
+
+class Worker(ABC):
+    """An objective: a search space and a way to evaluate one configuration at one budget.
+
+    Args:
+        **options: ``worker_options`` of the study file, kept as ``self.options``.
+
+    Example:
+        >>> class Sphere(Worker):
+        ...     @staticmethod
+        ...     def configuration_space(**options):
+        ...         from ConfigSpace import ConfigurationSpace
+        ...         return ConfigurationSpace({"x": (-1.0, 1.0)})
+        ...
+        ...     def compute(self, config, budget, context):
+        ...         return config["x"] ** 2
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    @staticmethod
+    def configuration_space(**options: Any) -> "ConfigurationSpace":
+        """The worker's own search space; needed unless the study file has one.
+
+        Args:
+            **options: ``worker_options`` of the study file.
+        """
+        raise NotImplementedError
+
+    def setup(self) -> None:  # noqa: B027
+        """Prepare once, before the first evaluation of this process (load data, warm up a device)."""
+
+    def teardown(self) -> None:  # noqa: B027
+        """Clean up once, when the process ends in an orderly way."""
+
+    @abstractmethod
+    def compute(
+        self, config: Mapping[str, Any], budget: float, context: EvaluationContext
+    ) -> float | Mapping[str, Any]:
+        """Evaluate one configuration.
+
+        Args:
+            config: Values of the active hyperparameters, plain Python types.
+            budget: What this evaluation may spend.
+            context: Identity, seed, directory and learning-curve callback.
+
+        Returns:
+            The loss to minimise, or ``{"loss": ..., "info": {...}}`` with any plain data as info.
+            A raised exception, or a loss that is not a finite number, is a failed evaluation.
+        """
+
+    def refit(self, config: Mapping[str, Any], budget: float, context: EvaluationContext) -> Mapping[str, Any]:
+        """Train the final model with the incumbent and judge it on data that the search never saw.
+
+        Optional: a study whose worker overrides this ends with one such job. Never used for selection.
+
+        Args:
+            config: The incumbent.
+            budget: The largest budget of the study.
+            context: As in `compute`; the directory is that of the incumbent.
+
+        Returns:
+            Plain data for the summary. By convention ``test_error`` is a fraction in [0, 1], and
+            ``baseline`` is a mapping ``{"name": ..., "test_error": ..., "validation_loss": ...}``
+            of what the incumbent has to beat at the same budget.
+        """
+        raise NotImplementedError

@@ -1,0 +1,46 @@
+"""A worker process from its options: what the command `bohb-worker` does."""
+
+import os
+import secrets
+import socket
+from pathlib import Path
+
+import psutil
+
+from bohb_service._version import VERSION
+from bohb_service.rpc.client import MasterClient
+from bohb_service.rpc.locate import Locate
+from bohb_service.rpc.messages import WorkerInfo
+from bohb_service.worker.runner import WorkerRunner
+
+
+def run_worker(
+    locate: Locate,
+    *,
+    spec: str = "",
+    name: str | None = None,
+    scratch: Path | None = None,
+    orphan_timeout_s: float = 3600.0,
+    logs: Path | None = None,
+) -> int:
+    """Work for a master until the study ends; the exit code.
+
+    Args:
+        locate: Finds the master.
+        spec: Worker class; empty for the study's.
+        name: Unique name; by default host, process id and a few letters.
+        scratch: Parent of the directories of configurations where the master's folder is not visible.
+        orphan_timeout_s: How long to go on without a master.
+        logs: Folder for the output of objectives; by default beside the directories of configurations.
+    """
+    host = socket.gethostname()
+    info = WorkerInfo(
+        worker=name or f"{host}-{os.getpid()}-{secrets.token_hex(2)}",
+        host=host,
+        pid=os.getpid(),
+        started=psutil.Process().create_time(),
+        version=VERSION,
+        spec=spec,
+    )
+    runner = WorkerRunner(MasterClient(locate), info, scratch=scratch, logs=logs, orphan_timeout_s=orphan_timeout_s)
+    return runner.run()

@@ -1,0 +1,68 @@
+"""Why an objective process died, as an outcome."""
+
+import signal
+
+from bohb_service.scheduler.outcomes import Curve, Failed, Released
+from bohb_service.worker.verdicts import shorten
+
+_FAULTS: dict[int, str] = {
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGABRT: "aborted",
+    signal.SIGBUS: "bus error",
+    signal.SIGFPE: "arithmetic fault",
+    signal.SIGILL: "illegal instruction",
+    signal.SIGXCPU: "limit of processor time passed",
+    signal.SIGXFSZ: "limit of file size passed",
+}
+_FROM_OUTSIDE = frozenset(
+    {
+        signal.SIGKILL,
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    }
+)
+
+
+def explain_death(
+    code: int, *, oom_struck: bool, peak_mib: float, output: str, seconds: float, curve: Curve
+) -> Failed | Released:
+    """The outcome of an evaluation whose process died without being killed by us.
+
+    Args:
+        code: Exit code; negative for the signal that killed it.
+        oom_struck: The kernel's OOM killer was at work while it ran.
+        peak_mib: Largest resident size measured, 0 if none was.
+        output: Last lines that it printed.
+        seconds: How long the evaluation had taken.
+        curve: Points reported before.
+    """
+    detail = shorten(output)
+    if code >= 0:
+        return Failed(
+            "exit",
+            f"the objective ended its process with exit code {code}; return or raise instead",
+            detail,
+            seconds,
+            curve,
+        )
+    number = -code
+    name = signal_name(number)
+    if number == signal.SIGKILL and oom_struck:
+        peak = f" at {peak_mib:.0f} MiB or more" if peak_mib else ""
+        message = f"the kernel's out-of-memory killer ended the objective{peak}; it needs less memory or a larger node"
+        return Failed("memory", message, detail, seconds, curve)
+    if number in _FROM_OUTSIDE:
+        return Released("lost", f"the objective's process was killed from outside ({name})")
+    return Failed("crash", f"{_FAULTS.get(number, 'killed')} ({name})", detail, seconds, curve)
+
+
+def signal_name(number: int) -> str:
+    """``SIGSEGV`` for 11, or ``signal 64`` for one without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

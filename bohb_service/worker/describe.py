@@ -1,0 +1,127 @@
+"""What a worker class says of itself, asked in a process of its own: the master never imports an objective.
+
+``python -m bohb_service.worker.describe SPEC [BASE]`` reads the options as JSON and prints one JSON line.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bohb_service.errors import BohbError, WorkerSpecError
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a study needs to know of its worker.
+
+    Attributes:
+        space: Its own search space in ConfigSpace's dict form, or None.
+        refit: Whether it can train the incumbent again at the end.
+    """
+
+    space: dict[str, Any] | None
+    refit: bool
+
+
+def describe(spec: str, options: Mapping[str, Any], timeout_s: float = 60.0, base: Path | None = None) -> Description:
+    """The description of a worker class.
+
+    Args:
+        spec: As `load_worker` takes it.
+        options: ``worker_options`` of the study.
+        timeout_s: How long importing the class and building its space may take.
+        base: Folder of a relative file path in the spec.
+
+    Raises:
+        WorkerSpecError: The class cannot be loaded or does not take the options, or its space cannot be built.
+    """
+    command = [sys.executable, "-P", "-m", "bohb_service.worker.describe", spec, *([str(base)] if base else [])]
+    # Files, not pipes: what user code leaves running may keep them open without keeping us waiting.
+    with (
+        tempfile.TemporaryFile() as question,
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as errors,
+    ):
+        question.write(json.dumps(dict(options), default=str).encode())
+        question.seek(0)
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            command, stdin=question, stdout=output, stderr=errors, start_new_session=True
+        )
+        try:
+            code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise WorkerSpecError(
+                f"worker {spec!r}: importing it and building its space took longer than {timeout_s:g} s; "
+                "move slow work from the module and the space into setup()"
+            ) from error
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        output.seek(0)
+        errors.seek(0)
+        return _read(spec, output.read(), errors.read(), code)
+
+
+def _read(spec: str, output: bytes, errors: bytes, code: int) -> Description:
+    try:
+        answer = json.loads(output)
+    except ValueError as error:
+        last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise WorkerSpecError(
+            f"worker {spec!r}: the process that imported it ended with exit code {code}"
+            f"{': ' + last if last else ''}; importing a worker must not end the process"
+        ) from error
+    if answer["error"] is not None:
+        raise WorkerSpecError(answer["error"])
+    return Description(answer["space"], answer["refit"])
+
+
+def _answer(spec: str, options: Mapping[str, Any], base: Path | None) -> dict[str, Any]:
+    """The description as plain data, with the error instead if there is one."""
+    from bohb_service.worker.loader import load_worker
+    from bohb_service.worker.objective import check_options, overrides_refit, own_space
+
+    try:
+        worker = load_worker(spec, base)
+        check_options(worker, options)
+        space = own_space(worker, options)
+        form = None
+        if space is not None:
+            from bohb_service.space.serial import dump_space
+
+            form = json.loads(dump_space(space))
+    except BohbError as error:
+        return {"space": None, "refit": False, "error": str(error)}
+    return {"space": form, "refit": overrides_refit(worker), "error": None}
+
+
+def main(arguments: list[str]) -> int:
+    """Run as the describing process; the exit code.
+
+    Args:
+        arguments: The spec, and the folder of relative file paths in it if there is one.
+    """
+    # Whatever user code prints goes to stderr; the one line of JSON has the output for itself.
+    output = os.dup(1)
+    os.dup2(2, 1)
+    spec, *rest = arguments
+    sys.argv = [spec]
+    answer = _answer(spec, json.load(sys.stdin), Path(rest[0]) if rest else None)
+    os.write(output, f"{json.dumps(answer)}\n".encode())
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    # Not sys.exit: threads that user code has left behind must not keep the answer waiting.
+    os._exit(code)

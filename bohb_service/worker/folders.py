@@ -1,0 +1,92 @@
+"""Where a worker keeps the directories of configurations and the output of objectives."""
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bohb_service.errors import StudyError
+from bohb_service.rpc.messages import Registration
+from bohb_service.worker.logs import LogFile
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The two folders of a study on this machine.
+
+    Attributes:
+        configurations: Holds one directory for each configuration.
+        logs: Holds one file for each worker.
+        is_shared: They are those of the master, so that checkpoints follow a configuration everywhere.
+    """
+
+    configurations: Path
+    logs: Path
+    is_shared: bool
+
+    def configuration(self, number: int) -> Path:
+        """The private directory of a configuration; made if there is none.
+
+        Raises:
+            StudyError: It cannot be made.
+        """
+        path = self.configurations / str(number)
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            raise _cannot_make(path, error) from error
+        return path
+
+    def log(self, worker: str) -> LogFile:
+        """The output file of a worker."""
+        return LogFile(self.logs / f"{re.sub(r'[^A-Za-z0-9._-]', '_', worker)}.log")
+
+
+def find_folders(registration: Registration, scratch: Path | None) -> Folders:
+    """The folders of the master if they can be seen from here, otherwise ones of this machine.
+
+    Args:
+        registration: Names the master's folder and the study.
+        scratch: Parent of the folder on this machine; by default the system's for temporary files.
+
+    Raises:
+        StudyError: A folder cannot be made, or belongs to someone else.
+    """
+    shared = Path(registration.configurations)
+    if _is_of_study(shared, registration.study_id):
+        found = Folders(shared, shared.parent / "logs", is_shared=True)
+        if _can_make(found.logs):
+            return found
+    root = (scratch or Path(tempfile.gettempdir())) / registration.study_id
+    local = Folders(root, root / "logs", is_shared=False)
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        local.logs.mkdir(mode=0o700, exist_ok=True)
+        owner = root.stat().st_uid
+    except OSError as error:
+        raise _cannot_make(root, error) from error
+    if owner != os.geteuid():
+        raise StudyError(f"{root} belongs to user {owner}, not to this one; give another folder with --scratch")
+    return local
+
+
+def _is_of_study(folder: Path, study_id: str) -> bool:
+    try:
+        return bool(study_id) and study_id in (folder / "id").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+
+
+def _can_make(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def _cannot_make(path: Path, error: OSError) -> StudyError:
+    return StudyError(f"cannot make {path}: {error.strerror}; free space or rights there, or use --scratch")

@@ -1,0 +1,110 @@
+"""What the master has not confirmed yet."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bohb_service.rpc.messages import Report, Request
+from bohb_service.scheduler.outcomes import Outcome
+
+MAX_RESULT_BYTES = 2 << 20
+"""Outcomes in one request, packed, unless a single one is larger; a message may have 4 MiB."""
+
+MAX_REPORTS = 500
+"""Curve points in one request."""
+
+_MAX_WAITING_REPORTS = 2000
+
+
+@dataclass(slots=True)
+class _Entry:
+    outcome: Outcome
+    n_bytes: int
+    was_sent: bool = False
+
+
+class Outbox:
+    """Keeps outcomes until they are acknowledged and makes requests of them.
+
+    A request stays *pending* until it is answered: after a fault of the network the same one is repeated,
+    which the master recognises by its number.
+
+    Attributes:
+        pending: The request without an answer, or None.
+    """
+
+    def __init__(self) -> None:
+        self.pending: Request | None = None
+        self._entries: dict[int, _Entry] = {}
+        self._reports: deque[Report] = deque(maxlen=_MAX_WAITING_REPORTS)
+        self._seq = 0
+
+    @property
+    def leases(self) -> tuple[int, ...]:
+        """Leases whose outcomes are not acknowledged."""
+        return tuple(self._entries)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether an outcome has not been in any answered request."""
+        return any(not entry.was_sent for entry in self._entries.values())
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether curve points wait."""
+        return bool(self._reports)
+
+    def add(self, lease: int, outcome: Outcome, n_bytes: int = 1000) -> None:
+        """Keep the outcome of a lease; the first one stays.
+
+        Args:
+            lease: The lease.
+            outcome: How it ended.
+            n_bytes: About its size, packed.
+        """
+        self._entries.setdefault(lease, _Entry(outcome, n_bytes))
+
+    def report(self, report: Report) -> None:
+        """Queue a curve point; the oldest ones give way where nobody takes them."""
+        self._reports.append(report)
+
+    def request(self, running: tuple[int, ...], max_jobs: int, wait_s: float) -> Request:
+        """The pending request, or else a new one.
+
+        Args:
+            running: Leases held without an outcome.
+            max_jobs: How many jobs can be taken.
+            wait_s: How long to wait for one.
+        """
+        if self.pending is None:
+            self._seq += 1
+            reports = tuple(self._reports.popleft() for _ in range(min(len(self._reports), MAX_REPORTS)))
+            self.pending = Request(self._seq, self._results(), reports, running, max_jobs, wait_s)
+        return self.pending
+
+    def answered(self, acks: Iterable[int]) -> None:
+        """Note that the pending request was answered, and forget the outcomes that are safe."""
+        if self.pending is not None:
+            for lease, _ in self.pending.results:
+                if lease in self._entries:
+                    self._entries[lease].was_sent = True
+        self.pending = None
+        for lease in acks:
+            self._entries.pop(lease, None)
+
+    def clear(self) -> None:
+        """Forget everything: it belongs to another study."""
+        self.pending = None
+        self._entries.clear()
+        self._reports.clear()
+
+    def _results(self) -> tuple[tuple[int, Outcome], ...]:
+        results: list[tuple[int, Outcome]] = []
+        n_bytes = 0
+        # The ones never sent come first, so that one which the master does not acknowledge blocks nobody.
+        for lease, entry in sorted(self._entries.items(), key=lambda item: item[1].was_sent):
+            if results and n_bytes + entry.n_bytes > MAX_RESULT_BYTES:
+                break
+            results.append((lease, entry.outcome))
+            n_bytes += entry.n_bytes
+        return tuple(results)

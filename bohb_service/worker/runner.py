@@ -1,0 +1,351 @@
+"""The worker process: leases jobs, has them evaluated, delivers the outcomes, until the study ends."""
+
+import logging
+import selectors
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import assert_never
+
+from bohb_service.clock import Clock, SystemClock
+from bohb_service.errors import ProtocolError, StudyError
+from bohb_service.rpc.messages import Answer, Registration, Report, WorkerInfo
+from bohb_service.scheduler.outcomes import Completed, Failed, Released
+from bohb_service.scheduler.replies import Job
+from bohb_service.worker.conversation import Conversation
+from bohb_service.worker.events import Broken, Dropped, Finished, Limits, Reported, Started, SupervisorEvent
+from bohb_service.worker.exit_codes import WorkerExit
+from bohb_service.worker.folders import Folders, find_folders
+from bohb_service.worker.link import Link, Master
+from bohb_service.worker.process import Launch
+from bohb_service.worker.signals import StopLevel, StopSignals
+from bohb_service.worker.supervisor import Supervisor
+
+FAREWELL_S = 5.0
+"""How long a leaving worker tries to deliver what it holds."""
+
+TEARDOWN_S = 10.0
+"""How long the user's `teardown` may take."""
+
+log = logging.getLogger("bohb_service.worker")
+
+
+class WorkerRunner:
+    """Runs one worker; `run` once.
+
+    One thread does everything: it waits for the objective process, for signals and for the next heartbeat
+    at once, and for the master only while no job runs.
+
+    Args:
+        master: The master, or how to reach it; owned by the runner from now on.
+        info: How the worker introduces itself.
+        scratch: Parent of the directories of configurations where the master's folder is not visible.
+        base: Folder of relative file paths in the worker spec; the current one by default.
+        logs: Folder for the output of objectives; by default beside the directories of configurations.
+        wait_for_master_s: How long to wait for a master that was never there; None for ever.
+        orphan_timeout_s: How long to go on without a master that was there.
+        setup_timeout_s: How long loading the class, and its `setup`, may take.
+        clock: For deadlines.
+    """
+
+    def __init__(
+        self,
+        master: Master,
+        info: WorkerInfo,
+        *,
+        scratch: Path | None = None,
+        base: Path | None = None,
+        logs: Path | None = None,
+        wait_for_master_s: float | None = None,
+        orphan_timeout_s: float = 3600.0,
+        setup_timeout_s: float = 600.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._info = info
+        self._scratch = scratch
+        self._base = base
+        self._logs = logs
+        self._wait_for_master_s = wait_for_master_s
+        self._orphan_timeout_s = orphan_timeout_s
+        self._setup_timeout_s = setup_timeout_s
+        self._clock = clock or SystemClock()
+        self._signals = StopSignals()
+        self._link = Link(master, self._signals, self._clock)
+        self._conversation = Conversation(self._link, info, self._clock)
+        self._outbox = self._conversation.outbox
+        self._selector = selectors.DefaultSelector()
+        self._folders: Folders | None = None
+        self._study_id = ""
+        self._supervisor: Supervisor | None = None
+        self._prefetch = 1
+        self._giving_back: set[int] = set()
+        self._is_draining = False
+        self._stop: str | None = None
+        self._broken: Broken | None = None
+
+    def run(self) -> int:
+        """Work until the study ends or something else ends it; the exit code, one of `WorkerExit`."""
+        with self._signals:
+            self._selector.register(self._signals, selectors.EVENT_READ)
+            try:
+                code = self._work()
+            finally:
+                if self._supervisor is not None:
+                    self._supervisor.kill()
+                self._link.master.close()
+                self._selector.close()
+        log.info("worker ended", extra={"worker": self._info.worker, "code": int(code)})
+        return int(code)
+
+    def request_stop(self, number: int) -> None:
+        """Act as on this signal; for runners outside the main thread, from any thread.
+
+        Args:
+            number: SIGINT, SIGTERM or SIGUSR1.
+        """
+        self._signals.request(number)
+
+    # -- the loop --------------------------------------------------------------------------------------------
+
+    def _work(self) -> WorkerExit:
+        try:
+            while (code := self._step()) is None:
+                pass
+        except StudyError as error:
+            return self._end_broken(Broken(str(error)))
+        except ProtocolError as error:
+            log.error("the master refuses this worker: %s", error)  # noqa: TRY400 - the message is the whole story
+            return WorkerExit.NO_MASTER
+        return code
+
+    def _step(self) -> WorkerExit | None:
+        """Do one thing; the exit code when it was the last."""
+        level = self._signals.level()
+        if level is StopLevel.PREEMPT:
+            return self._end_preempted()
+        if level is StopLevel.DRAIN and self._drain():
+            return self._end_drained()
+        if self._broken is not None:
+            return self._end_broken(self._broken)
+        if self._stop is not None:
+            return self._end_stopped(self._stop)
+        now = self._clock.monotonic()
+        is_known = self._conversation.registration is not None
+        patience = self._orphan_timeout_s if is_known else self._wait_for_master_s
+        if patience is not None and now < self._link.retry_at and now - self._link.last_contact >= patience:
+            return self._end_orphaned(patience)
+        due = self._next_call()
+        if now < due:
+            self._wait(due)
+        elif self._conversation.needs_registration:
+            self._register()
+        else:
+            self._exchange()
+        return None
+
+    def _next_call(self) -> float:
+        held = bool(self._supervisor and self._supervisor.held)
+        idle = self._supervisor is not None and self._supervisor.is_ready and not held and not self._is_draining
+        return self._conversation.next_call(holds_jobs=held, wants_jobs=idle)
+
+    def _wait(self, until: float) -> None:
+        """Wait for the objective process, a signal, or a time; then take in what has happened."""
+        supervisor = self._supervisor
+        deadline = until if supervisor is None else min(until, supervisor.deadline)
+        self._selector.select(max(0.0, deadline - self._clock.monotonic()))
+        self._signals.drain()
+        if supervisor is not None:
+            self._take_events(supervisor.poll())
+
+    def _wait_while(self, condition: Callable[[], bool], until: float) -> None:
+        """Wait for the objective process until a condition ends, a signal comes, or the time is over."""
+        n_signals = self._signals.n_received
+        while condition() and self._signals.n_received == n_signals and self._clock.monotonic() < until:
+            self._wait(until)
+
+    # -- the master ------------------------------------------------------------------------------------------
+
+    def _register(self) -> None:
+        registration = self._conversation.register(self._supervisor.held if self._supervisor is not None else ())
+        if registration is not None:
+            self._adopt(registration)
+
+    def _adopt(self, registration: Registration) -> None:
+        """Start the objective process for this study; keep the one of the same study."""
+        limits = Limits(registration.limit_seconds, registration.limit_memory_mb, self._setup_timeout_s)
+        if self._supervisor is not None and self._study_id == registration.study_id:
+            self._supervisor.limits = limits
+            return
+        if self._supervisor is not None:
+            log.warning("the master serves another study now", extra={"study": registration.study})
+            self._supervisor.kill()
+            self._outbox.clear()
+            self._giving_back.clear()
+        self._study_id = registration.study_id
+        self._folders = find_folders(registration, self._scratch)
+        if self._logs is not None:
+            self._folders = replace(self._folders, logs=self._logs)
+        spec = self._info.spec or registration.worker_spec
+        output = self._folders.log(self._info.worker)
+        launch = Launch(spec, registration.worker_options, output, self._base)
+        self._supervisor = Supervisor(launch, limits, self._selector, self._clock)
+        self._supervisor.start()
+
+    def _exchange(self, *, is_last: bool = False) -> bool:
+        """One exchange with the master; whether it was answered.
+
+        Args:
+            is_last: The worker is leaving and only delivers.
+        """
+        supervisor = self._supervisor
+        assert supervisor is not None
+        wants_jobs = supervisor.is_ready and not self._is_draining and not is_last
+        held = supervisor.held
+        answer = self._conversation.exchange(held, max(0, self._prefetch - len(held)) if wants_jobs else 0)
+        if answer is None:
+            return False
+        self._take_answer(supervisor, answer)
+        return True
+
+    def _take_answer(self, supervisor: Supervisor, answer: Answer) -> None:
+        self._prefetch = max(1, answer.prefetch)
+        for lease in answer.lost:
+            log.warning("lease lost", extra={"lease": lease})
+            supervisor.drop(lease)
+        known = {*supervisor.held, *self._outbox.leases}
+        jobs = [job for job in answer.jobs if job.lease not in known]
+        if self._is_draining or answer.stop is not None or supervisor.is_ending:
+            for job in jobs:
+                self._give_back(job)
+        elif jobs:
+            assert self._folders is not None
+            folders = self._folders
+            supervisor.submit((job, folders.configuration(job.trial.configuration)) for job in jobs)
+        if answer.stop is not None:
+            self._stop = answer.stop
+
+    def _give_back(self, job: Job) -> None:
+        self._outbox.add(job.lease, Released("unstarted", f"worker {self._info.worker} takes no more jobs"))
+
+    # -- the objective process -------------------------------------------------------------------------------
+
+    def _take_events(self, events: list[SupervisorEvent]) -> None:
+        for event in events:
+            match event:
+                case Started(job):
+                    log.info(
+                        "job started",
+                        extra={
+                            "trial": str(job.trial),
+                            "lease": job.lease,
+                            "budget": job.budget,
+                            "attempt": job.attempt,
+                        },
+                    )
+                case Reported(lease, step, loss):
+                    self._outbox.report(Report(lease, step, loss))
+                case Finished(job, outcome, n_bytes):
+                    self._giving_back.discard(job.lease)
+                    self._outbox.add(job.lease, outcome, n_bytes)
+                    _log_outcome(job, outcome)
+                case Dropped(job):
+                    if job.lease in self._giving_back:
+                        self._giving_back.discard(job.lease)
+                        self._give_back(job)
+                    log.info("job dropped", extra={"trial": str(job.trial), "lease": job.lease})
+                case Broken():
+                    self._broken = event
+                case _:
+                    assert_never(event)
+
+    def _drain(self) -> bool:
+        """Take no more jobs and give back those not begun; whether nothing is left to do."""
+        supervisor = self._supervisor
+        if not self._is_draining:
+            self._is_draining = True
+            log.warning("draining: finishing the running job; interrupt again to give it back")
+            if supervisor is not None:
+                self._giving_back.update(supervisor.held[1:])
+                for lease in supervisor.held[1:]:
+                    supervisor.drop(lease)
+                self._take_events(supervisor.poll())
+        return supervisor is None or not (supervisor.held or self._outbox.leases)
+
+    # -- ends ------------------------------------------------------------------------------------------------
+
+    def _end_stopped(self, reason: str) -> WorkerExit:
+        log.info("stopping: %s", reason)
+        unstarted = self._end_process(is_orderly=True)
+        self._leave(unstarted, reason)
+        return WorkerExit.STUDY_ENDED
+
+    def _end_drained(self) -> WorkerExit:
+        self._end_process(is_orderly=True)
+        self._leave((), "interrupted")
+        return WorkerExit.INTERRUPTED
+
+    def _end_preempted(self) -> WorkerExit:
+        is_signal = self._signals.was_terminated
+        if self._supervisor is not None:
+            self._take_events(self._supervisor.poll())
+            running, unstarted = self._supervisor.kill()
+            self._take_events(self._supervisor.poll())
+            if running is not None:
+                cause = "SIGTERM or SIGUSR1" if is_signal else "SIGINT"
+                self._outbox.add(running, Released("preempted", f"worker {self._info.worker} got {cause}"))
+            self._leave(unstarted, "preempted")
+        return WorkerExit.PREEMPTED if is_signal else WorkerExit.INTERRUPTED
+
+    def _end_broken(self, broken: Broken) -> WorkerExit:
+        log.error("worker cannot be used: %s%s", broken.message, f"\n{broken.detail}" if broken.detail else "")
+        self._leave(self._end_process(is_orderly=False), f"worker cannot be used: {broken.message}")
+        return WorkerExit.UNUSABLE
+
+    def _end_orphaned(self, patience: float) -> WorkerExit:
+        self._end_process(is_orderly=False)
+        log.error("no master for %g s; giving up (results not delivered: %d)", patience, len(self._outbox.leases))
+        return WorkerExit.NO_MASTER
+
+    def _end_process(self, *, is_orderly: bool) -> tuple[int, ...]:
+        """End the objective process; the leases that go back."""
+        supervisor = self._supervisor
+        if supervisor is None:
+            return ()
+        if is_orderly and not supervisor.held:
+            supervisor.end()
+            self._wait_while(lambda: supervisor.is_running, self._clock.monotonic() + TEARDOWN_S)
+        running, unstarted = supervisor.kill()
+        self._take_events(supervisor.poll())
+        return unstarted if running is None else (running, *unstarted)
+
+    def _leave(self, unstarted: tuple[int, ...], reason: str) -> None:
+        """Deliver what is left, as far as that is possible in a short time, and say goodbye."""
+        if self._conversation.registration is None:
+            return
+        give_up = self._clock.monotonic() + FAREWELL_S
+        n_signals = self._signals.n_received
+        try:
+            while self._outbox.leases and self._clock.monotonic() < give_up and self._signals.n_received == n_signals:
+                if self._conversation.needs_registration:
+                    self._register()
+                elif self._exchange(is_last=True) and not self._outbox.has_news:
+                    break
+                self._wait_while(lambda: True, min(give_up, self._link.retry_at))
+        except ProtocolError as error:
+            log.warning("outcomes refused", extra={"error": str(error)})
+        if self._outbox.leases:
+            log.warning("outcomes not delivered", extra={"leases": list(self._outbox.leases)})
+        self._conversation.say_goodbye(unstarted, reason)
+
+
+def _log_outcome(job: Job, outcome: Completed | Failed | Released) -> None:
+    fields = {"trial": str(job.trial), "lease": job.lease, "budget": job.budget}
+    match outcome:
+        case Completed(loss, _, seconds):
+            log.info("job finished", extra={**fields, "loss": loss, "seconds": round(seconds, 3)})
+        case Failed(reason, message, _, seconds):
+            log.warning(
+                "job failed", extra={**fields, "reason": reason, "error": message, "seconds": round(seconds, 3)}
+            )
+        case Released(reason, message):
+            log.warning("job released", extra={**fields, "reason": reason, "error": message})

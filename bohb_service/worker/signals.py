@@ -1,0 +1,125 @@
+"""Requests to stop, by signal: first drain, then preempt."""
+
+import contextlib
+import os
+import signal
+import threading
+from enum import IntEnum
+from types import FrameType, TracebackType
+from typing import Self
+
+_HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+class StopLevel(IntEnum):
+    """How urgently the worker shall stop."""
+
+    NONE = 0
+    DRAIN = 1
+    PREEMPT = 2
+
+
+class InterruptedBySignal(BaseException):
+    """A signal came while the worker waited for the master.
+
+    No `Exception`, so that no handler between the socket and the worker takes it for a network fault.
+    """
+
+
+class _Interruptible:
+    """Inside this block a signal raises `InterruptedBySignal`."""
+
+    def __init__(self, signals: "StopSignals") -> None:
+        self._signals = signals
+
+    def __enter__(self) -> None:
+        self._signals.arm()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._signals.is_armed = False
+
+
+class StopSignals:
+    """Collects SIGINT, SIGTERM and SIGUSR1 while it is entered.
+
+    The first SIGINT asks to drain: finish the running job, take no other. A second one, SIGTERM, or
+    SIGUSR1, with which batch systems announce the end, ask to give everything back now. Outside the main
+    thread no handler can be set, and only `request` counts.
+
+    Attributes:
+        is_armed: A signal raises `InterruptedBySignal` now.
+        interruptible: Context manager inside which `is_armed` is set.
+        n_received: Number of signals so far.
+    """
+
+    def __init__(self) -> None:
+        self.is_armed = False
+        self.interruptible = _Interruptible(self)
+        self.n_received = 0
+        self._n_interrupts = 0
+        self._is_news = False
+        self._is_terminated = False
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+        self._previous: dict[signal.Signals, object] = {}
+
+    def arm(self) -> None:
+        """Have signals raise `InterruptedBySignal`; raises it at once for one that `level` has not told yet."""
+        self.is_armed = True
+        if self._is_news:
+            self.is_armed = False
+            raise InterruptedBySignal
+
+    def level(self) -> StopLevel:
+        """What has been asked for so far."""
+        self._is_news = False
+        if self._is_terminated or self._n_interrupts > 1:
+            return StopLevel.PREEMPT
+        return StopLevel.DRAIN if self._n_interrupts else StopLevel.NONE
+
+    @property
+    def was_terminated(self) -> bool:
+        """Whether SIGTERM or SIGUSR1 came, not only SIGINT."""
+        return self._is_terminated
+
+    def fileno(self) -> int:
+        """Becomes readable with each signal."""
+        return self._reader
+
+    def drain(self) -> None:
+        """Make `fileno` unreadable until the next signal."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._reader, 64):
+                pass
+
+    def request(self, number: int) -> None:
+        """Note a signal as if it had come from the system."""
+        if number == signal.SIGINT:
+            self._n_interrupts += 1
+        else:
+            self._is_terminated = True
+        self.n_received += 1
+        self._is_news = True
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._writer, b"!")
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._handle) for number in _HANDLED}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)  # type: ignore[arg-type]
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.request(number)
+        if self.is_armed:
+            raise InterruptedBySignal

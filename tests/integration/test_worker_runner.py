@@ -1,0 +1,580 @@
+"""The whole worker, with real objective processes and signals, against a master in memory."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bohb_service.errors import MasterUnreachableError, ProtocolError, UnknownSessionError
+from bohb_service.rpc.messages import Answer, Registration, Report, WorkerInfo
+from bohb_service.scheduler.outcomes import Completed, Failed, Released
+from bohb_service.scheduler.replies import Job
+from bohb_service.scheduler.trial import TrialId
+from bohb_service.worker.runner import WorkerRunner
+
+OBJECTIVES = Path(__file__).parents[1] / "objectives.py"
+INFO = WorkerInfo("w/1", "host", os.getpid(), 0.0, "0", running=())
+
+
+class MemoryMaster:
+    """Hands out jobs, keeps outcomes, and says stop when all are in.
+
+    Attributes:
+        before: Called with each request; may return an answer, raise, or return None to go on.
+        requests: All requests that were answered.
+        calls: All requests, the failed ones included.
+    """
+
+    def __init__(self, registration, configs, prefetch=1):
+        self.registration = registration
+        self.prefetch = prefetch
+        self.waiting = deque(
+            Job(lease, TrialId(lease, 0), 1, {"how": config} if isinstance(config, str) else config, 1.0, None, 0)
+            for lease, config in enumerate(configs)
+        )
+        self.n_jobs = len(self.waiting)
+        self.outcomes = {}
+        self.reports = []
+        self.infos = []
+        self.calls = []
+        self.requests = []
+        self.goodbyes = []
+        self.answers = {}
+        self.before = lambda _request: None
+
+    def register(self, info):
+        self.infos.append(info)
+        return self.registration
+
+    def exchange(self, request):
+        self.calls.append(request)
+        answer = self.before(request) or self.answers.get(request.seq) or self.answer(request)
+        self.answers = {request.seq: answer}
+        return answer
+
+    def answer(self, request):
+        self.requests.append(request)
+        for lease, outcome in request.results:
+            self.outcomes.setdefault(lease, outcome)
+        self.reports += request.reports
+        jobs = tuple(self.waiting.popleft() for _ in range(min(request.max_jobs, len(self.waiting))))
+        stop = "all done" if len(self.outcomes) == self.n_jobs else None
+        return Answer(tuple(lease for lease, _ in request.results), jobs, (), self.prefetch, stop)
+
+    def goodbye(self, unstarted, reason):
+        self.goodbyes.append((unstarted, reason))
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def master(tmp_path):
+    configurations = tmp_path / "run" / "configurations"
+    configurations.mkdir(parents=True)
+    (configurations / "id").write_text("study-17\n")
+
+    def make(*configs, worker="Misbehaves", prefetch=1, options=None, **changes):
+        if options is None:
+            options = {"folder": str(tmp_path)} if worker == "Misbehaves" else {}
+        facts = {
+            "session": "s",
+            "study": "test",
+            "worker_spec": f"{OBJECTIVES}:{worker}",
+            "worker_options": options,
+            "configurations": str(configurations),
+            "study_id": "study-17",
+            "limit_seconds": None,
+            "limit_memory_mb": None,
+            "lease_s": 60.0,
+            "heartbeat_s": 15.0,
+            "wait_s": 20.0,
+        }
+        return MemoryMaster(Registration(**{**facts, **changes}), configs, prefetch)
+
+    return make
+
+
+def run(master, tmp_path, **options):
+    return WorkerRunner(master, INFO, scratch=tmp_path / "scratch", **options).run()
+
+
+@contextmanager
+def signalled(condition, number=signal.SIGTERM):
+    """Send this process a signal as soon as a condition holds."""
+    stop = threading.Event()
+
+    def watch():
+        while not stop.wait(0.005):
+            if condition():
+                os.kill(os.getpid(), number)
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+def is_alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+# -- the ordinary course ----------------------------------------------------------------------------------------
+
+
+def test_jobs_are_evaluated_and_delivered_in_the_exchange_that_asks_for_the_next(master, tmp_path):
+    one = master({"x": 0.25, "y": 0.5}, {"x": 0.5, "y": 0.5}, {"x": 1.0, "y": 0.5}, worker="NoOp")
+
+    assert run(one, tmp_path) == 0
+
+    assert [one.outcomes[lease].loss for lease in range(3)] == [0.75, 1.0, 1.5]
+    assert [(len(request.results), request.max_jobs) for request in one.requests] == [(0, 1), (1, 1), (1, 1), (1, 1)]
+    assert [request.seq for request in one.requests] == [1, 2, 3, 4]
+    assert one.goodbyes == [((), "all done")]
+
+
+def test_many_short_jobs_share_exchanges(master, tmp_path):
+    one = master(*[{"x": 0.0, "y": lease / 1000} for lease in range(300)], worker="NoOp", prefetch=16)
+
+    assert run(one, tmp_path) == 0
+
+    assert [one.outcomes[lease].loss for lease in range(300)] == [lease / 1000 for lease in range(300)]
+    assert max(len(request.running) for request in one.requests) <= 16
+    delivered = [lease for request in one.requests for lease, _ in request.results]
+    assert sorted(delivered) == list(range(300))
+
+
+def test_directories_are_those_of_the_master_where_they_are_visible(master, tmp_path):
+    one = master({}, {}, worker="Remembers")
+
+    assert run(one, tmp_path) == 0
+
+    folder = tmp_path / "run" / "configurations" / "1"
+    assert (folder / "budgets").read_text() == "1.0"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "run" / "logs" / "w_1.log").exists()
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_directories_are_local_where_the_masters_are_not_visible(master, tmp_path):
+    one = master({}, worker="Remembers", study_id="another-study")
+
+    assert run(one, tmp_path) == 0
+
+    assert (tmp_path / "scratch" / "another-study" / "0" / "budgets").exists()
+
+
+def test_failures_are_outcomes_like_others(master, tmp_path):
+    one = master("raises", "segfaults", "ok", limit_seconds=5.0)
+
+    assert run(one, tmp_path) == 0
+
+    assert [type(one.outcomes[lease]) for lease in range(3)] == [Failed, Failed, Completed]
+
+
+def test_curve_points_travel_while_the_job_runs(master, tmp_path):
+    one = master("reports_and_naps")
+
+    assert run(one, tmp_path) == 0
+
+    assert one.reports == [Report(0, 0.0, 1.0), Report(0, 1.0, 0.5)]
+    assert one.outcomes[0].curve == ((0.0, 1.0), (1.0, 0.5))
+    carrying = [request for request in one.requests if request.reports and not request.results]
+    assert len(carrying) == 1
+
+
+def test_leases_are_renewed_while_the_objective_holds_the_interpreter_lock(master, tmp_path):
+    one = master("holds_the_lock", heartbeat_s=0.1)
+
+    assert run(one, tmp_path) == 0
+
+    renewals = [request for request in one.requests if request.running == (0,)]
+    assert len(renewals) >= 10
+    assert {(request.max_jobs, request.wait_s) for request in renewals} == {(0, 0.0)}
+
+
+def test_more_is_fetched_while_a_job_runs_if_the_master_wants_that(master, tmp_path):
+    one = master("ok", "naps", "ok", "ok", heartbeat_s=0.05)
+    one.before = lambda request: setattr(one, "prefetch", 3 if one.outcomes else 1)
+
+    assert run(one, tmp_path) == 0
+
+    assert any(len(request.running) > 1 for request in one.requests)
+
+
+def test_each_event_is_one_log_record(master, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="bohb_service.worker")
+    one = master({"x": 0.25, "y": 0.5}, worker="NoOp")
+
+    run(one, tmp_path)
+
+    messages = [record.message for record in caplog.records]
+    assert messages == ["registered", "job started", "job finished", "stopping: all done", "worker ended"]
+    finished = caplog.records[2]
+    assert (finished.trial, finished.budget, finished.loss) == ("0.0", 1.0, 0.75)
+    assert finished.seconds >= 0
+
+
+# -- faults of the network --------------------------------------------------------------------------------------
+
+
+def test_a_lost_answer_is_fetched_by_the_same_request(master, tmp_path):
+    one = master("ok", "ok")
+    lost = []
+
+    def lose_the_second(request):
+        if request.seq == 2 and not lost:
+            lost.append(one.answer(request))
+            one.answers = {2: lost[0]}
+            raise MasterUnreachableError("the connection broke")
+
+    one.before = lose_the_second
+
+    assert run(one, tmp_path) == 0
+
+    second = [request for request in one.calls if request.seq == 2]
+    assert len(second) == 2
+    assert second[0] == second[1]
+    assert len(one.outcomes) == 2
+
+
+def test_a_job_goes_on_without_the_master_and_its_outcome_is_held(master, tmp_path):
+    one = master("naps", heartbeat_s=0.05)
+    outage = []
+
+    def be_away(request):
+        if request.running and not outage:
+            outage.append(time.monotonic())
+        if outage and time.monotonic() - outage[0] < 0.5:
+            raise MasterUnreachableError("nobody there")
+
+    one.before = be_away
+
+    assert run(one, tmp_path) == 0
+
+    assert isinstance(one.outcomes[0], Completed)
+    assert one.outcomes[0].seconds < 0.5
+
+
+def test_after_an_outage_leases_are_renewed_at_once(master, tmp_path):
+    one = master("naps_longer", heartbeat_s=0.3)
+    failures = []
+
+    def fail_once(request):
+        if request.running and not failures:
+            failures.append(time.monotonic())
+            raise MasterUnreachableError("nobody there")
+
+    one.before = fail_once
+
+    assert run(one, tmp_path) == 0
+
+    renewing = [request.seq for request in one.requests if request.running]
+    # One at 0.3 s, which failed and was repeated, and one right after it, before the job ended at 0.6 s.
+    assert len(renewing) >= 2
+
+
+def test_an_unknown_session_registers_again_with_what_it_holds(master, tmp_path):
+    one = master("naps", heartbeat_s=0.05)
+    refused = []
+
+    def forget(request):
+        if request.running and not refused:
+            refused.append(request)
+            raise UnknownSessionError("who are you?")
+
+    one.before = forget
+
+    assert run(one, tmp_path) == 0
+
+    assert [info.running for info in one.infos] == [(), (0,)]
+    assert isinstance(one.outcomes[0], Completed)
+
+
+def test_another_study_at_the_same_address_starts_afresh(master, tmp_path):
+    one = master("sleeps", heartbeat_s=0.05)
+    another = master({"x": 0.5, "y": 0.5}, worker="NoOp", study_id="study-18")
+
+    def change(request):
+        if request.running and one.infos[-1].running == ():
+            one.registration = another.registration
+            raise UnknownSessionError("who are you?")
+        return another.exchange(request) if len(one.infos) > 1 else None
+
+    one.before = change
+
+    assert run(one, tmp_path) == 0
+
+    assert one.outcomes == {}
+    assert another.outcomes[0].loss == 1.0
+
+
+def test_a_worker_started_before_its_master_waits(master, tmp_path):
+    one = master("ok")
+    register, attempts = one.register, []
+
+    def late(info):
+        attempts.append(info)
+        if len(attempts) < 4:
+            raise MasterUnreachableError("nobody there")
+        return register(info)
+
+    one.register = late
+
+    assert run(one, tmp_path) == 0
+
+    assert len(attempts) == 4
+
+
+def test_waiting_for_the_first_master_ends_after_a_time(master, tmp_path, caplog):
+    one = master()
+
+    def never(_info):
+        raise MasterUnreachableError("nobody there")
+
+    one.register = never
+
+    assert run(one, tmp_path, wait_for_master_s=0.3) == 4
+
+    assert "no master for 0.3 s" in caplog.text
+
+
+def test_an_orphan_gives_up_and_kills_its_job(master, tmp_path, caplog):
+    one = master("sleeps", heartbeat_s=0.05)
+
+    def vanish(request):
+        if request.running and (tmp_path / "sleeping").exists():
+            raise MasterUnreachableError("nobody there")
+
+    one.before = vanish
+
+    assert run(one, tmp_path, orphan_timeout_s=0.3) == 4
+
+    assert "no master for 0.3 s" in caplog.text
+    assert not is_alive(int((tmp_path / "sleeping").read_text()))
+
+
+def test_a_refused_worker_ends(master, tmp_path, caplog):
+    one = master()
+
+    def refuse(_info):
+        raise ProtocolError("a worker named 'w/1' is connected already")
+
+    one.register = refuse
+
+    assert run(one, tmp_path) == 4
+
+    assert "connected already" in caplog.text
+
+
+def test_a_master_that_answers_at_once_without_a_job_is_not_flooded(master, tmp_path):
+    one = master("ok")
+    began = time.monotonic()
+    one.before = lambda _request: Answer() if time.monotonic() - began < 0.6 else None
+
+    assert run(one, tmp_path) == 0
+
+    assert len(one.calls) < 10
+
+
+# -- what the master may demand ---------------------------------------------------------------------------------
+
+
+def test_a_lost_lease_kills_the_running_job(master, tmp_path):
+    one = master("sleeps", "ok", heartbeat_s=0.05)
+
+    def take_away(request):
+        if 0 in request.running and (tmp_path / "sleeping").exists():
+            one.n_jobs = 1
+            one.requests.append(request)
+            return Answer(lost=(0,))
+        return None
+
+    one.before = take_away
+
+    assert run(one, tmp_path) == 0
+
+    assert not is_alive(int((tmp_path / "sleeping").read_text()))
+    assert list(one.outcomes) == [1]
+
+
+def test_a_lost_lease_that_has_not_begun_is_never_run(master, tmp_path):
+    one = master("naps", "starts_a_process", "ok", prefetch=3, heartbeat_s=0.02)
+    taken = []
+
+    def take_away(request):
+        if 1 in request.running and (tmp_path / "napping").exists() and not taken:
+            taken.append(1)
+            one.n_jobs = 2
+            return Answer(lost=(1,), prefetch=3)
+        return None
+
+    one.before = take_away
+
+    assert run(one, tmp_path) == 0
+
+    assert sorted(one.outcomes) == [0, 2]
+    assert not (tmp_path / "grandchild").exists()
+
+
+def test_stop_ends_a_running_job_and_gives_it_back(master, tmp_path):
+    one = master("ok", "sleeps", "ok", prefetch=2, heartbeat_s=0.05)
+    one.before = lambda request: Answer(stop="enough") if request.running and (tmp_path / "sleeping").exists() else None
+
+    assert run(one, tmp_path) == 0
+
+    assert not is_alive(int((tmp_path / "sleeping").read_text()))
+    assert one.goodbyes == [((1, 2), "enough")]
+
+
+def test_an_orderly_stop_runs_teardown(master, tmp_path):
+    one = master({}, worker="TearsDown", options={"folder": str(tmp_path)})
+
+    assert run(one, tmp_path) == 0
+
+    assert (tmp_path / "torn-down").exists()
+
+
+# -- workers that cannot be used --------------------------------------------------------------------------------
+
+
+def test_a_class_that_cannot_be_loaded_ends_the_worker_before_it_takes_a_job(master, tmp_path, caplog):
+    one = master("ok", worker="Misbehavs")
+
+    assert run(one, tmp_path) == 2
+
+    assert "did you mean Misbehaves?" in caplog.text
+    assert len(one.waiting) == 1
+    assert len(one.goodbyes) == 1
+
+
+def test_three_failures_of_setup_end_the_worker(master, tmp_path, caplog):
+    one = master(*["ok"] * 5, prefetch=2, options={"folder": str(tmp_path), "setup": "raises"})
+
+    assert run(one, tmp_path) == 2
+
+    assert [one.outcomes[lease].reason for lease in range(3)] == ["setup"] * 3
+    assert set(one.outcomes) == {0, 1, 2}
+    assert one.goodbyes[0][0] == (3,) or one.goodbyes[0][0] == ()
+    assert "setup failed 3 times in a row" in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_ends_the_worker(master, tmp_path, caplog):
+    one = master("ok", study_id="another-study")
+    (tmp_path / "scratch").write_text("a file is in the way")
+
+    assert run(one, tmp_path) == 2
+
+    assert "use --scratch" in caplog.text
+
+
+# -- signals ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_preemption_kills_the_job_and_gives_everything_back(master, tmp_path, number):
+    one = master("ok", "sleeps", "ok", prefetch=2)
+
+    with signalled((tmp_path / "sleeping").exists, number):
+        assert run(one, tmp_path) == 75
+
+    assert one.outcomes.pop(0).loss == 0.5
+    assert one.outcomes == {1: Released("preempted", "worker w/1 got SIGTERM or SIGUSR1")}
+    assert one.goodbyes == [((2,), "preempted")]
+    assert not is_alive(int((tmp_path / "sleeping").read_text()))
+
+
+def test_the_first_interrupt_lets_the_running_job_finish_and_gives_the_others_back(master, tmp_path):
+    one = master("ok", "naps_longer", "ok", "ok", "ok", prefetch=3)
+
+    with signalled((tmp_path / "napping").exists, signal.SIGINT):
+        assert run(one, tmp_path) == 130
+
+    assert isinstance(one.outcomes[1], Completed)
+    assert [one.outcomes[lease].reason for lease in (2, 3)] == ["unstarted", "unstarted"]
+    assert len(one.waiting) == 1
+    assert one.goodbyes == [((), "interrupted")]
+
+
+def test_the_second_interrupt_kills(master, tmp_path, caplog):
+    one = master("sleeps")
+
+    with (
+        signalled((tmp_path / "sleeping").exists, signal.SIGINT),
+        signalled(lambda: "draining" in caplog.text, signal.SIGINT),
+    ):
+        assert run(one, tmp_path) == 130
+
+    assert one.outcomes == {0: Released("preempted", "worker w/1 got SIGINT")}
+    assert not is_alive(int((tmp_path / "sleeping").read_text()))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_wait_for_a_job_at_once(master, tmp_path, number, code):
+    one = master()
+    parked = threading.Event()
+
+    def park(request):
+        if request.wait_s:
+            parked.set()
+            # As a blocking read does, this returns only when a signal handler raises.
+            threading.Event().wait(15)
+            return None
+        return Answer(tuple(lease for lease, _ in request.results))
+
+    one.before = park
+    began = time.monotonic()
+
+    with signalled(parked.is_set, number):
+        assert run(one, tmp_path) == code
+
+    assert time.monotonic() - began < 5
+    assert len(one.goodbyes) == 1
+
+
+def test_a_signal_while_there_is_no_master_ends_the_wait(master, tmp_path):
+    one = master()
+
+    def never(_info):
+        raise MasterUnreachableError("nobody there")
+
+    one.register = never
+    began = time.monotonic()
+
+    with signalled(lambda: time.monotonic() - began > 0.3):
+        assert run(one, tmp_path) == 75
+
+    assert time.monotonic() - began < 5
+
+
+def test_a_release_that_nobody_takes_does_not_keep_a_preempted_worker(master, tmp_path):
+    one = master("sleeps")
+
+    def vanish(request):
+        if request.results:
+            raise MasterUnreachableError("nobody there")
+
+    one.before = vanish
+
+    with signalled((tmp_path / "sleeping").exists), signalled(lambda: len(one.calls) > 3, signal.SIGUSR1):
+        assert run(one, tmp_path) == 75
+
+
+def test_handlers_are_as_before_afterwards(master, tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)]
+
+    run(master("ok"), tmp_path)
+
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)] == before

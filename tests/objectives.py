@@ -1,0 +1,313 @@
+"""Objectives that tests hand to real workers, as ``tests/objectives.py:Name``.
+
+Nothing heavy is imported at the top: a process that loads one of these starts in a fraction of a second.
+"""
+
+import ctypes
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bohb_service.worker.base import Worker
+
+
+def unit_square():
+    from ConfigSpace import ConfigurationSpace
+
+    return ConfigurationSpace({"x": (0.0, 1.0), "y": (0.0, 1.0)})
+
+
+class OfTwoFloats(Worker):
+    """Base of most: ``x`` and ``y`` in [0, 1]."""
+
+    @staticmethod
+    def configuration_space(**_options):
+        return unit_square()
+
+
+class Quadratic(OfTwoFloats):
+    """Smallest at (0.3, 0.7); a larger budget takes away a constant.
+
+    Options: ``sleep_per_unit``, seconds of sleep for each unit of budget.
+    """
+
+    def __init__(self, sleep_per_unit=0.0):
+        super().__init__(sleep_per_unit=sleep_per_unit)
+
+    def compute(self, config, budget, context):
+        time.sleep(self.options["sleep_per_unit"] * budget)
+        loss = (config["x"] - 0.3) ** 2 + (config["y"] - 0.7) ** 2 + 1.0 / budget
+        context.report(budget, loss)
+        return {"loss": loss, "info": {"budget": budget}}
+
+    def refit(self, config, budget, context):
+        return {"test_error": min(1.0, self.compute(config, budget, context)["loss"])}
+
+
+class NoOp(OfTwoFloats):
+    """Costs nothing."""
+
+    def compute(self, config, _budget, _context):
+        return config["x"] + config["y"]
+
+
+class AlwaysFails(OfTwoFloats):
+    def compute(self, config, budget, context):
+        raise RuntimeError("this objective always fails")
+
+
+class HalfRaises(OfTwoFloats):
+    """The right half of the square is out of bounds."""
+
+    def compute(self, config, budget, context):
+        if config["x"] > 0.5:
+            raise ValueError(f"x = {config['x']} is too large")
+        return (config["x"] - 0.4) ** 2 + config["y"] + 1.0 / budget
+
+
+class LegacyWorker:
+    """Written for HpBandSter, without its base class."""
+
+    def __init__(self, offset=0.0, **_ignored):
+        self.offset = offset
+
+    def compute(self, config_id, config, budget, working_directory, **kwargs):
+        assert isinstance(config_id, tuple)
+        assert len(config_id) == 3
+        assert {config_id: 1}
+        assert isinstance(budget, float)
+        assert isinstance(working_directory, str)
+        assert not kwargs
+        assert Path(working_directory).is_dir()
+        return {"loss": config["x"] + self.offset, "info": {"config_id": config_id, "folder": working_directory}}
+
+    @staticmethod
+    def get_configspace():
+        return unit_square()
+
+
+class Remembers(OfTwoFloats):
+    """Leaves a file in the directory of the configuration and tells what it found there."""
+
+    def compute(self, config, budget, context):
+        file = context.directory / "budgets"
+        before = file.read_text().split() if file.exists() else []
+        file.write_text(" ".join([*before, str(budget)]))
+        return {"loss": 1.0 / budget, "info": {"before": before, "process": os.getpid()}}
+
+
+class Misbehaves(OfTwoFloats):
+    """Does what the value of the hyperparameter ``how`` says, one of the methods below; ``ok`` is harmless.
+
+    Options: ``setup`` and ``construct`` name a fault at those times; ``folder`` is where some leave traces.
+    """
+
+    def __init__(self, setup="ok", construct="ok", folder="."):
+        super().__init__(setup=setup, folder=folder)
+        getattr(self, construct)()
+
+    def setup(self):
+        getattr(self, self.options["setup"])()
+
+    def compute(self, config, budget, context):
+        self.config, self.context = config, context
+        self.folder = Path(self.options["folder"])
+        return getattr(self, config["how"])()
+
+    def ok(self):
+        return 0.5
+
+    def raises(self):
+        raise ValueError("no such thing")
+
+    def raises_keyboard_interrupt(self):
+        raise KeyboardInterrupt
+
+    def raises_after_points(self):
+        for step in range(3):
+            self.context.report(step, 1.0 / (step + 1))
+        raise ValueError("diverged")
+
+    def returns_none(self):
+        return None
+
+    def returns_nan(self):
+        return math.nan
+
+    def returns_inf(self):
+        return math.inf
+
+    def returns_minus_inf(self):
+        return {"loss": -math.inf}
+
+    def returns_text(self):
+        return "0.3"
+
+    def returns_no_loss(self):
+        return {"info": {"accuracy": 0.9}}
+
+    def returns_numpy(self):
+        import numpy as np
+
+        return {"loss": np.float32(0.25), "info": {"curve": np.arange(3), "best": np.int64(7)}}
+
+    def returns_model(self):
+        return {"loss": 0.1, "info": {"history": [1, {"model": object()}]}}
+
+    def returns_too_much(self):
+        return {"loss": 0.1, "info": {"blob": ["x" * 1000] * 2000}}
+
+    def exits(self):
+        sys.exit(3)
+
+    def exits_hard(self):
+        os._exit(7)
+
+    def segfaults(self):
+        print("about to crash")
+        ctypes.string_at(0)
+
+    def aborts(self):
+        os.abort()
+
+    def is_killed(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def eats_memory(self):
+        hoard = bytearray(160 << 20)
+        hoard[::4096] = b"x" * len(hoard[::4096])
+        time.sleep(60)
+
+    def reports_and_sleeps(self):
+        for step in range(3):
+            self.context.report(step, 1.0 / (step + 1))
+        time.sleep(60)
+
+    def child_eats_memory(self):
+        code = "import time; hoard = bytearray(160 << 20); hoard[::4096] = b'x' * len(hoard[::4096]); time.sleep(60)"
+        subprocess.run([sys.executable, "-c", code], check=False)
+
+    def sleeps(self):
+        self.leave_trace("sleeping", os.getpid())
+        time.sleep(60)
+
+    def takes_a_while(self):
+        time.sleep(0.5)
+
+    def sleeps_at_once(self):
+        time.sleep(60)
+
+    def naps(self):
+        self.leave_trace("napping", os.getpid())
+        time.sleep(0.2)
+        return 0.5
+
+    def naps_longer(self):
+        self.leave_trace("napping", os.getpid())
+        time.sleep(0.6)
+        return 0.5
+
+    def reports_and_naps(self):
+        self.context.report(0, 1.0)
+        self.context.report(1, 0.5)
+        time.sleep(1.2)
+        return 0.5
+
+    def holds_the_lock(self):
+        """Hold the interpreter lock for a second or more in one call, and for about two seconds in all."""
+        self.leave_trace("busy", os.getpid())
+        started, length = time.monotonic(), 16
+        while time.monotonic() - started < 1.5:
+            length += 1
+            # Takes twice as long with each letter, all of it inside one call of C code.
+            re.match("(a+)+$", "a" * length + "b")
+        return 0.5
+
+    def prints_a_lot(self):
+        line = "x" * 1023 + "\n"
+        for _ in range(50 * 1024):
+            sys.stdout.write(line)
+        print("the last line")
+        return 0.5
+
+    def closes_stdout(self):
+        os.close(1)
+        return 0.5
+
+    def closes_all_small_files(self):
+        os.closerange(0, 256)
+        return 0.5
+
+    def closes_everything(self):
+        os.closerange(0, 4096)
+        time.sleep(60)
+
+    def starts_a_process(self):
+        """Leave a process running and return."""
+        process = subprocess.Popen(["sleep", "300"])
+        self.leave_trace("grandchild", process.pid)
+        return 0.5
+
+    def starts_processes_and_sleeps(self):
+        same_group = subprocess.Popen(["sleep", "300"])
+        own_group = subprocess.Popen(["sleep", "300"], start_new_session=True)
+        self.leave_trace("grandchild", same_group.pid)
+        self.leave_trace("stray", own_group.pid)
+        self.sleeps()
+
+    def starts_a_process_and_exits(self):
+        self.starts_a_process()
+        os._exit(1)
+
+    def forks_and_exits(self):
+        """Leave a forked copy of this process behind, which holds all its files open."""
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(300)
+            os._exit(0)
+        self.leave_trace("grandchild", pid)
+        os._exit(1)
+
+    def reports_a_lot(self):
+        for step in range(25_000):
+            self.context.report(step, float(step))
+        return 0.5
+
+    def leave_trace(self, name, content):
+        """Write a file at once, so that a test can wait for it."""
+        draft = self.folder / f".{name}"
+        draft.write_text(str(content))
+        draft.rename(self.folder / name)
+
+
+class FailsInSetup(OfTwoFloats):
+    """Its ``setup`` fails as often as the option ``times`` says; the count is kept in ``folder``."""
+
+    def setup(self):
+        counter = Path(self.options["folder"]) / "setups"
+        n_before = len(counter.read_text()) if counter.exists() else 0
+        counter.write_text("x" * (n_before + 1))
+        if n_before < self.options["times"]:
+            raise OSError("the data set is not there")
+
+    def compute(self, config, budget, context):
+        return 0.5
+
+
+class TearsDown(OfTwoFloats):
+    """Leaves a file when its process ends in order."""
+
+    def compute(self, config, budget, context):
+        return 0.5
+
+    def teardown(self):
+        (Path(self.options["folder"]) / "torn-down").write_text("yes")
+
+
+class NotAWorker:
+    """Has no ``compute``."""

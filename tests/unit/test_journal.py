@@ -1,0 +1,178 @@
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bohb_service.errors import JournalCorruptError, JournalError, JournalWriteError, RunLockedError
+from bohb_service.journal.codec import decode_event
+from bohb_service.journal.memory import MemoryJournal
+from bohb_service.journal.run_directory import MasterAddress, RunDirectory
+from bohb_service.journal.sqlite import APPLICATION_ID, SqliteJournal
+from bohb_service.scheduler.events import StudyStopped
+from bohb_service.testing.journal_conformance import ONE_OF_EACH, JournalConformance
+
+
+class TestMemoryJournal(JournalConformance):
+    def make(self):
+        return MemoryJournal()
+
+
+class TestSqliteJournal(JournalConformance):
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path):
+        self.path = tmp_path / "journal.sqlite"
+        self.journals = []
+        yield
+        for journal in self.journals:
+            journal.close()
+
+    def make(self):
+        self.journals.append(SqliteJournal.create(self.path, {"study": "{}"}))
+        return self.journals[-1]
+
+    def test_it_is_all_there_when_opened_again(self):
+        self.make().append([(1.0, event) for event in ONE_OF_EACH])
+        again = SqliteJournal.open(self.path)
+        again.append([(2.0, StudyStopped("more"))])
+        assert len(list(again.read())) == len(ONE_OF_EACH) + 1
+        assert again.meta == {"study": "{}"}
+        again.close()
+
+    def test_a_reader_sees_what_a_live_writer_committed(self):
+        writer = self.make()
+        reader = SqliteJournal.open(self.path, read_only=True)
+        writer.append([(1.0, StudyStopped("a"))])
+        assert [record.seq for record in reader.read()] == [1]
+        with pytest.raises(JournalWriteError):
+            reader.append([(1.0, StudyStopped("b"))])
+        reader.close()
+
+    def test_create_never_overwrites(self):
+        self.make()
+        with pytest.raises(JournalError, match="exists already"):
+            self.make()
+
+    def test_commits_are_synced(self):
+        journal = self.make()
+        assert journal._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert journal._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+    def test_a_failed_append_leaves_nothing_behind(self):
+        journal = self.make()
+        journal.append([(1.0, StudyStopped("a"))])
+        journal._connection.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(JournalWriteError, match="nothing that was acknowledged is lost"):
+            journal.append([(1.0, StudyStopped("b" * 100_000))])
+        assert [record.seq for record in journal.read()] == [1]
+
+
+def _expect_untouched(path: Path, match: str) -> None:
+    before = path.read_bytes()
+    for read_only in (True, False):
+        with pytest.raises(JournalCorruptError, match=match):
+            SqliteJournal.open(path, read_only=read_only)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    path.write_text("these are my notes, not a journal\n" * 50)
+    _expect_untouched(path, "no journal")
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE events (x)")
+    connection.close()
+    _expect_untouched(path, "another program")
+
+
+def test_a_newer_format_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    _expect_untouched(path, "format 99")
+
+
+def test_a_damaged_page_is_noticed(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    journal = SqliteJournal.create(path, {})
+    journal.append([(1.0, StudyStopped("x" * 500)) for _ in range(200)])
+    journal.close()
+    data = bytearray(path.read_bytes())
+    data[8192:12288] = bytes(4096)
+    path.write_bytes(data)
+    with pytest.raises(JournalCorruptError):
+        list(SqliteJournal.open(path).read())
+
+
+def test_a_missing_record_is_noticed(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    journal = SqliteJournal.create(path, {})
+    journal.append([(1.0, StudyStopped(str(i))) for i in range(5)])
+    journal._connection.execute("DELETE FROM events WHERE seq = 3")
+    with pytest.raises(JournalCorruptError, match="lacks record 3"):
+        list(journal.read())
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("Unheard", "{}"), ("StudyStopped", "{}"), ("StudyStopped", "not json"), ("TrialCompleted", '{"trial": "x.y"}')],
+)
+def test_an_event_that_cannot_be_read_is_named(kind, text):
+    with pytest.raises(JournalCorruptError, match=re.escape(kind)):
+        decode_event(kind, text)
+
+
+def test_a_missing_journal_is_said_so(tmp_path):
+    with pytest.raises(JournalError, match="no journal at"):
+        SqliteJournal.open(tmp_path / "nothing.sqlite")
+
+
+def test_only_one_process_serves_a_run_and_death_frees_it(tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+    directory.prepare()
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from pathlib import Path; from bohb_service.journal.run_directory import RunDirectory\n"
+            "with RunDirectory(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()",
+            str(directory.path),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(RunLockedError, match=rf"pid {holder.pid} on "), directory.locked():
+            pass
+        holder.kill()
+    with directory.locked():
+        pass
+
+
+def test_the_address_is_told_and_withdrawn(tmp_path):
+    directory = RunDirectory(tmp_path)
+    assert directory.read_address() is None
+    address = MasterAddress("127.0.0.1", 4711, "s", 1, "head")
+    directory.write_address(address)
+    assert directory.read_address() == address
+    directory.address_file.write_text("{half")
+    assert directory.read_address() is None
+    directory.remove_address()
+    directory.remove_address()
+
+
+def test_an_unusable_run_directory_is_said_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="choose another"):
+        RunDirectory(tmp_path / "file" / "run").prepare()

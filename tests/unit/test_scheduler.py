@@ -1,0 +1,332 @@
+import pytest
+
+from bohb_service.optimizer.brackets import Rung
+from bohb_service.optimizer.observation import Observation
+from bohb_service.scheduler.commands import Ask, Halt, Reopen, Suggest, Tell, WarmStart
+from bohb_service.scheduler.events import RungClosed, TrialAbandoned, TrialLeased
+from bohb_service.scheduler.invariants import check_invariants
+from bohb_service.scheduler.lease_table import LeaseTable
+from bohb_service.scheduler.outcomes import Completed, Failed, Released
+from bohb_service.scheduler.replies import Accepted, Job, Stop, Wait
+from bohb_service.scheduler.scheduler import Scheduler, Settings
+from bohb_service.scheduler.stopping import StopRules
+from bohb_service.scheduler.trial import LEGAL, REFIT_RUNG, Trial, TrialId, TrialState
+
+
+class Table:
+    """Brackets written down by hand."""
+
+    def __init__(self, *brackets):
+        self.brackets = [tuple(Rung(size, budget) for size, budget in rungs) for rungs in brackets]
+
+    @property
+    def cycle(self):
+        return len(self.brackets)
+
+    def bracket(self, index):
+        return self.brackets[index % self.cycle]
+
+
+def make(*brackets, attempts=3, refit=False, **stop):
+    rules = StopRules(**(stop or {"brackets": len(brackets)}))
+    largest = max(budget for rungs in brackets for _, budget in rungs)
+    return Scheduler(Settings(Table(*brackets), rules, attempts, largest, seed=7, refit=refit))
+
+
+def ask(scheduler, worker="w"):
+    reply = scheduler.handle(Ask(worker)).reply
+    if isinstance(reply, Wait) and reply.needs_suggestion:
+        number = len(scheduler.state.configurations)
+        scheduler.handle(Suggest(number, {"x": number}, "prior"))
+        reply = scheduler.handle(Ask(worker)).reply
+    check_invariants(scheduler)
+    return reply
+
+
+def tell(scheduler, job, outcome):
+    transition = scheduler.handle(Tell(job.lease, outcome))
+    check_invariants(scheduler)
+    return transition
+
+
+def play(scheduler, loss, limit=1000):
+    """One worker that evaluates everything; returns the order of the trials."""
+    order = []
+    for _ in range(limit):
+        job = ask(scheduler)
+        if not isinstance(job, Job):
+            return order, job
+        order.append(str(job.trial))
+        tell(scheduler, job, loss(job))
+    raise AssertionError("the study does not end")
+
+
+def test_the_best_go_on_and_their_order_is_that_of_their_losses():
+    scheduler = make([(4, 1), (2, 3), (1, 9)])
+    order, end = play(scheduler, lambda job: Completed([3.0, 1.0, 2.0, 9.0][job.trial.configuration]))
+    assert order == ["0.0", "1.0", "2.0", "3.0", "1.1", "2.1", "1.2"]
+    assert end == Stop("brackets")
+    assert scheduler.state.incumbent.trial == TrialId(1, 2)
+
+
+def test_ties_go_to_the_older_configuration():
+    scheduler = make([(3, 1), (1, 3)])
+    order, _ = play(scheduler, lambda job: Completed(1.0))
+    assert order[-1] == "0.1"
+
+
+def test_failed_trials_never_go_on_and_places_stay_empty():
+    scheduler = make([(4, 1), (2, 3)])
+    fail = Failed("exception", "boom")
+    order, _ = play(scheduler, lambda job: Completed(5.0) if job.trial.configuration == 2 else fail)
+    assert order == ["0.0", "1.0", "2.0", "3.0", "2.1"]
+    assert [o.loss for o in scheduler.state.observations].count(float("inf")) == 3
+
+
+def test_a_study_in_which_all_fails_ends():
+    scheduler = make([(4, 1), (2, 3)], [(2, 3)], refit=True)
+    order, end = play(scheduler, lambda job: Failed("exception", "boom"))
+    assert len(order) == 6
+    assert end == Stop("brackets")
+    assert scheduler.state.incumbent is None
+
+
+def test_brackets_overlap_so_that_nobody_waits():
+    scheduler = make([(2, 1), (1, 3)], [(2, 1), (1, 3)])
+    jobs = [ask(scheduler, f"w{i}") for i in range(4)]
+    assert [job.trial for job in jobs] == [TrialId(i, 0) for i in range(4)]
+    assert [scheduler.state.trials[job.trial].bracket for job in jobs] == [0, 0, 1, 1]
+    assert ask(scheduler, "w4") == Wait(needs_suggestion=False)
+    for job in jobs[:2]:
+        tell(scheduler, job, Completed(float(job.lease)))
+    assert ask(scheduler, "w4").trial == TrialId(0, 1)
+
+
+def test_promoted_trials_know_their_previous_budget_and_keep_their_seed():
+    scheduler = make([(2, 1), (1, 3)], refit=True)
+    first = ask(scheduler)
+    assert first.previous_budget is None
+    tell(scheduler, first, Completed(1.0))
+    tell(scheduler, ask(scheduler), Completed(2.0))
+    second = ask(scheduler)
+    assert (second.trial, second.previous_budget, second.budget) == (TrialId(0, 1), 1, 3)
+    assert second.seed == first.seed
+    assert 0 <= first.seed < 2**31
+    tell(scheduler, second, Completed(1.5))
+    final = ask(scheduler)
+    assert (final.trial, final.previous_budget) == (TrialId(0, REFIT_RUNG), 3)
+
+
+def test_a_lost_worker_is_no_bad_result():
+    scheduler = make([(2, 1), (1, 3)])
+    job = ask(scheduler, "a")
+    tell(scheduler, job, Released("lost", "gone"))
+    again = ask(scheduler, "b")
+    assert again.trial == job.trial
+    assert again.attempt == 2
+    assert not scheduler.state.observations
+
+
+def test_attempts_run_out_and_the_model_never_hears_of_it():
+    scheduler = make([(1, 1)], attempts=2)
+    tell(scheduler, ask(scheduler), Released("lost", "gone"))
+    events = tell(scheduler, ask(scheduler), Released("lost", "gone")).events
+    assert isinstance(events[0], TrialAbandoned)
+    assert not scheduler.state.observations
+    assert isinstance(ask(scheduler), Stop)
+
+
+@pytest.mark.parametrize("reason", ["preempted", "unstarted"])
+def test_preemption_uses_up_no_attempt(reason):
+    scheduler = make([(1, 1)], attempts=1)
+    for _ in range(5):
+        job = ask(scheduler)
+        assert job.attempt == 1
+        tell(scheduler, job, Released(reason, "evicted"))
+    tell(scheduler, ask(scheduler), Completed(1.0))
+    assert scheduler.state.n_completed == 1
+    assert scheduler.state.started == 1
+
+
+def test_the_first_result_wins_even_from_an_expired_lease():
+    scheduler = make([(1, 1)])
+    slow = ask(scheduler, "slow")
+    tell(scheduler, slow, Released("lost", "silent"))
+    fast = ask(scheduler, "fast")
+    assert tell(scheduler, slow, Completed(0.5)).events
+    assert not scheduler.state.holds(fast.lease, "fast")
+    assert tell(scheduler, fast, Completed(0.1)).reply == Accepted(duplicate=True)
+    assert scheduler.state.incumbent.loss == 0.5
+
+
+def test_a_late_result_of_an_abandoned_trial_counts_while_its_rung_is_open():
+    scheduler = make([(2, 1), (1, 3)], attempts=1)
+    lost = ask(scheduler, "a")
+    other = ask(scheduler, "b")
+    tell(scheduler, lost, Released("lost", "silent"))
+    assert scheduler.state.n_abandoned == 1
+    tell(scheduler, lost, Completed(0.1))
+    assert scheduler.state.n_abandoned == 0
+    tell(scheduler, other, Completed(0.2))
+    assert ask(scheduler).trial == TrialId(0, 1)
+
+
+def test_a_late_result_after_its_rung_closed_is_ignored():
+    scheduler = make([(2, 1), (1, 3)], attempts=1)
+    lost, other = ask(scheduler, "a"), ask(scheduler, "b")
+    tell(scheduler, lost, Released("lost", "silent"))
+    assert any(isinstance(event, RungClosed) for event in tell(scheduler, other, Completed(0.2)).events)
+    assert tell(scheduler, lost, Completed(0.1)).reply == Accepted(duplicate=True)
+
+
+def test_unknown_leases_and_repeated_results_change_nothing():
+    scheduler = make([(1, 1)])
+    job = ask(scheduler)
+    for lease in (-1, 5, 10**9):
+        assert scheduler.handle(Tell(lease, Completed(0.0))).reply == Accepted(duplicate=True)
+    tell(scheduler, job, Completed(1.0))
+    assert not tell(scheduler, job, Completed(0.0)).events
+    assert not tell(scheduler, job, Released("lost", "x")).events
+
+
+def test_evaluations_are_counted_once_however_often_they_are_tried():
+    scheduler = make([(9, 1)], evaluations=2)
+    first = ask(scheduler)
+    tell(scheduler, first, Released("unstarted", "left"))
+    order, end = play(scheduler, lambda job: Completed(1.0))
+    assert order == ["0.0", "1.0"]
+    assert end == Stop("evaluations")
+
+
+def test_full_budgets_are_never_exceeded():
+    scheduler = make([(3, 1), (1, 3)], full_budgets=2.5)
+    play(scheduler, lambda job: Completed(1.0))
+    assert scheduler.state.spent == pytest.approx(2 + 1 / 3)
+    assert scheduler.state.stop_reason == "full_budgets"
+
+
+def test_the_target_loss_counts_at_the_largest_budget_only_and_ends_all_at_once():
+    scheduler = make([(2, 1), (1, 3)], [(3, 3)], loss=0.5)
+    running = []
+    for _ in range(2):
+        tell(scheduler, ask(scheduler), Completed(0.1))
+    top = ask(scheduler)
+    running = [ask(scheduler, f"w{i}") for i in range(2)]
+    assert top.budget == 3
+    tell(scheduler, top, Completed(0.4))
+    assert scheduler.state.stop_reason == "loss"
+    assert scheduler.state.running == 0
+    assert tell(scheduler, running[0], Completed(0.0)).reply == Accepted(duplicate=True)
+    assert isinstance(ask(scheduler), Stop)
+
+
+def test_the_incumbent_is_the_best_at_the_largest_budget():
+    scheduler = make([(3, 1), (1, 3)])
+    losses = {"0.0": 0.1, "1.0": 0.2, "2.0": 0.3, "0.1": 0.9}
+    play(scheduler, lambda job: Completed(losses[str(job.trial)]))
+    assert (scheduler.state.incumbent.trial, scheduler.state.incumbent.loss) == (TrialId(0, 1), 0.9)
+
+
+def test_the_refit_comes_last_once_and_never_counts():
+    scheduler = make([(2, 1), (1, 3)], refit=True)
+    order, end = play(scheduler, lambda job: Completed(2.0, {"test_error": 0.5}))
+    assert order[-1] == "0.refit"
+    assert end == Stop("brackets")
+    assert scheduler.state.refit == {"test_error": 0.5}
+    assert len(scheduler.state.observations) == scheduler.state.started == 3
+
+
+def test_others_wait_while_one_refits_and_take_over_when_it_dies():
+    scheduler = make([(1, 1)], refit=True)
+    tell(scheduler, ask(scheduler), Completed(1.0))
+    refit = ask(scheduler, "a")
+    assert refit.trial.rung == REFIT_RUNG
+    assert ask(scheduler, "b") == Wait(needs_suggestion=False)
+    assert not scheduler.is_finished
+    tell(scheduler, refit, Released("lost", "gone"))
+    tell(scheduler, ask(scheduler, "b"), Failed("exception", "boom"))
+    assert scheduler.is_finished
+    assert scheduler.state.refit is None
+    assert scheduler.state.n_failed == 0
+
+
+def test_halt_requeues_what_runs_and_reopening_goes_on():
+    scheduler = make([(3, 1)], [(3, 1)], refit=True)
+    tell(scheduler, ask(scheduler), Completed(1.0))
+    job = ask(scheduler)
+    scheduler.handle(Halt("seconds"))
+    check_invariants(scheduler)
+    assert not scheduler.state.holds(job.lease, "w")
+    tell(scheduler, ask(scheduler), Completed(1.0, {"test_error": 0.1}))
+    assert scheduler.is_finished
+    assert scheduler.handle(Reopen()).reply == Accepted(duplicate=True)
+    scheduler.handle(Reopen(frozenset({"seconds"})))
+    order, _ = play(scheduler, lambda job: Completed(1.0))
+    assert order == ["1.0", "2.0", "3.0", "4.0", "5.0", "0.refit"]
+
+
+def test_wider_rules_reopen_a_finished_study():
+    scheduler = make([(1, 1)], [(1, 1)], brackets=1)
+    play(scheduler, lambda job: Completed(1.0))
+    wider = make([(1, 1)], [(1, 1)], brackets=2)
+    wider.state = scheduler.state
+    assert wider.handle(Reopen()).events
+    order, _ = play(wider, lambda job: Completed(1.0))
+    assert order == ["1.0"]
+
+
+def test_warm_start_comes_first_or_not_at_all():
+    scheduler = make([(2, 1)])
+    observations = (Observation(-1, {"x": 1}, 1.0, 0.5),)
+    assert scheduler.handle(WarmStart(observations)).events
+    assert not scheduler.handle(WarmStart(observations)).events
+    assert scheduler.state.observations == list(observations)
+    assert scheduler.state.incumbent is None
+
+
+def test_suggestions_ahead_never_exceed_what_can_be_used():
+    scheduler = make([(3, 1), (1, 3)], [(2, 1)], brackets=2)
+    assert scheduler.missing_suggestions(100) == 5
+    for number in range(4):
+        scheduler.handle(Suggest(number, {"x": number}, "prior"))
+    assert scheduler.missing_suggestions(100) == 1
+    assert scheduler.missing_suggestions(3) == 0
+    limited = make([(9, 1)], evaluations=4)
+    assert limited.missing_suggestions(100) == 4
+
+
+def test_events_out_of_turn_are_refused():
+    scheduler = make([(1, 1)])
+    with pytest.raises(ValueError, match="lease 3"):
+        scheduler.state.apply(TrialLeased(TrialId(0, 0), 0, 1.0, 3, 1, "w"))
+
+
+@pytest.mark.parametrize("before", TrialState)
+@pytest.mark.parametrize("after", TrialState)
+def test_only_transitions_of_the_table_are_possible(before, after):
+    trial = Trial(TrialId(0, 0), 0, 1.0, before)
+    if after in LEGAL[before]:
+        trial.move(after)
+        assert trial.state is after
+    else:
+        with pytest.raises(ValueError, match="cannot go from"):
+            trial.move(after)
+
+
+def test_trial_ids_are_read_as_they_are_written():
+    for trial in (TrialId(0, 0), TrialId(12, 3), TrialId(4, REFIT_RUNG)):
+        assert TrialId.parse(str(trial)) == trial
+
+
+def test_leases_expire_unless_renewed():
+    table = LeaseTable(10.0)
+    table.grant(2, 0.0)
+    table.grant(1, 0.0)
+    table.grant(3, 5.0)
+    assert table.expired(9.9) == []
+    assert table.expired(10.0) == [1, 2]
+    table.grant(1, 10.0)
+    table.drop(2)
+    table.drop(2)
+    assert table.expired(15.0) == [3]
+    assert len(table) == 2

@@ -1,0 +1,39 @@
+"""The worker's options, checked before anything is loaded."""
+
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from bohb_service.errors import StudyError
+
+DATASETS = ("letter", "digits", "breast_cancer", "wine", "iris")
+"""Names of the data sets; all but ``letter`` come with scikit-learn and are meant for small tests."""
+
+DEFAULT_DATASET = "letter"
+
+_OPTIONS = ("dataset",)
+
+
+def suggestion(name: object, known: Collection[str]) -> str:
+    """What to write instead of an unknown name: the closest known one, if any, and the whole choice."""
+    close = get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}choose from: {', '.join(known)}"
+
+
+def dataset_option(options: Mapping[str, Any]) -> str:
+    """The name of the data set that the options ask for.
+
+    Args:
+        options: The worker's options; the only one is ``dataset``, default ``letter``.
+
+    Raises:
+        StudyError: An option or the data set is unknown.
+    """
+    for key in options:
+        if key not in _OPTIONS:
+            raise StudyError(f"worker_options.{key}: unknown to sklearn-mlp; {suggestion(key, _OPTIONS)}")
+    name = options.get("dataset", DEFAULT_DATASET)
+    if name not in DATASETS:
+        raise StudyError(f"worker_options.dataset: no data set {name!r}; {suggestion(name, DATASETS)}")
+    return str(name)
