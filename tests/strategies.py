@@ -100,7 +100,7 @@ def values_of(draw, hyperparameter):
     if isinstance(low, int):
         return draw(st.integers(low, high))
     value = low + draw(st.integers(0, 20)) / 20 * (high - low)
-    return float(np.clip(float(f"{value:.6g}"), low, high))
+    return float(np.clip(np.round(float(f"{value:.6g}"), 13), low, high))  # as ConfigSpace rounds, also of large values
 
 
 @dataclass

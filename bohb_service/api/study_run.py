@@ -32,6 +32,7 @@ class StudyRun:
         study: The study.
         directory: Its run directory; made if absent, resumed if it holds this study.
         workers: Number of local workers to start.
+        min_workers: Begin only when so many workers, from wherever, have joined.
         host: Address to listen on.
         port: TCP port; 0 takes a free one.
         name_server: ``host:port`` of an external name server to register at, or None.
@@ -51,6 +52,7 @@ class StudyRun:
         directory: Path,
         *,
         workers: int = 0,
+        min_workers: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
         name_server: str | None = None,
@@ -61,7 +63,7 @@ class StudyRun:
         self.study = study
         self.directory = RunDirectory(directory)
         self.is_resumed = False
-        self._n_workers = workers
+        self._n_workers, self._min_workers = workers, min_workers
         self._host, self._port, self._name_server = host, port, name_server
         self._terms = terms
         self.on_events = on_events
@@ -90,6 +92,7 @@ class StudyRun:
                 lambda: sampler_for(self.study, run.space_json),
                 self._terms,
                 lambda entries: self.on_events(entries),
+                self._min_workers,
             )
             self._server, self._master = server, master
             server.start(master)

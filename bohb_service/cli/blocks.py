@@ -41,7 +41,13 @@ def show(content: RenderableType) -> None:
 
     Lines fit the width, except those made by `command`, which stay whole so that they can be copied.
     """
-    Console(file=sys.stdout, highlight=False).print(Portable(content), crop=False)
+    console = Console(file=sys.stdout, highlight=False)
+    if console.is_terminal:
+        console.print(Portable(content), crop=False)
+        return
+    with console.capture() as printed:
+        console.print(Portable(content), crop=False)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
 
 
 def plain(text: str, style: str = "") -> Text:

@@ -47,9 +47,10 @@ class _Style:
         return f"budget {budget(value)}" if self.has_word else budget(value)
 
 
+_WITH_LOSSES = _Style(has_bar=False, has_best=True, has_word=True)
 _STYLES = (
     _Style(has_bar=True, has_best=True, has_word=True),
-    _Style(has_bar=False, has_best=True, has_word=True),
+    _WITH_LOSSES,
     _Style(has_bar=False, has_best=True, has_word=False),
     _Style(has_bar=False, has_best=False, has_word=False),
 )
@@ -70,9 +71,7 @@ def bracket_grid(brackets: Sequence[Mapping[str, Any]], *, width: int, rows: int
     shown = list(brackets)
     if rows is not None and len(brackets) + bool(n_earlier) > rows:
         shown = _most_interesting(brackets, max(1, rows - 1))
-    grid = [
-        {rung["budget"]: _cell(bracket, number) for number, rung in enumerate(bracket["rungs"])} for bracket in shown
-    ]
+    grid = _grid(shown)
     budgets = sorted({value for row in grid for value in row})
     labels = [str(bracket["bracket"]) for bracket in shown]
     room = width - max(len("bracket"), *map(len, labels)) - _GAP
@@ -90,6 +89,20 @@ def bracket_grid(brackets: Sequence[Mapping[str, Any]], *, width: int, rows: int
     if not n_hidden and not n_earlier:
         return table
     return stack((table, Text(f"{MORE} and {n_hidden + n_earlier} more", style="dim")))
+
+
+def width_with_losses(brackets: Sequence[Mapping[str, Any]]) -> int:
+    """How many columns `bracket_grid` needs to show all budgets with their losses."""
+    grid = _grid(brackets)
+    budgets = {value for row in grid for value in row}
+    cost = sum(_cost(value, _widths(grid, value), _WITH_LOSSES) for value in budgets)
+    return max([len("bracket"), *(len(str(bracket["bracket"])) for bracket in brackets)]) + cost
+
+
+def _grid(brackets: Sequence[Mapping[str, Any]]) -> list[dict[float, _Cell]]:
+    return [
+        {rung["budget"]: _cell(bracket, number) for number, rung in enumerate(bracket["rungs"])} for bracket in brackets
+    ]
 
 
 def _most_interesting(brackets: Sequence[Mapping[str, Any]], rows: int) -> list[Mapping[str, Any]]:
@@ -132,21 +145,23 @@ def _widths(grid: Sequence[Mapping[float, _Cell]], value: float) -> tuple[int, i
     )
 
 
+def _cost(value: float, widths: tuple[int, int, int], style: _Style) -> int:
+    """Columns that a budget takes, with the gap before it."""
+    count, failed, best = widths
+    inner = count + (failed and failed + 1) + (style.has_best and best and best + 1) + (style.has_bar and _BAR + 1)
+    return max(inner, len(style.title(value))) + _GAP
+
+
 def _fit(grid: Sequence[Mapping[float, _Cell]], budgets: list[float], room: int) -> tuple[_Style, list[float]]:
     """The richest style in which all budgets fit, or the plainest with the largest budgets that do."""
     widths = {value: _widths(grid, value) for value in budgets}
 
-    def cost(value: float, style: _Style) -> int:
-        count, failed, best = widths[value]
-        inner = count + (failed and failed + 1) + (style.has_best and best and best + 1) + (style.has_bar and _BAR + 1)
-        return max(inner, len(style.title(value))) + _GAP
-
     for style in _STYLES:
-        if sum(cost(value, style) for value in budgets) - _GAP <= room:
+        if sum(_cost(value, widths[value], style) for value in budgets) - _GAP <= room:
             return style, budgets
     kept: list[float] = []
     for value in reversed(budgets):
-        room -= cost(value, _STYLES[-1])
+        room -= _cost(value, widths[value], _STYLES[-1])
         if room < -_GAP and kept:
             break
         kept.insert(0, value)

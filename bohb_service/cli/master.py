@@ -51,6 +51,15 @@ def main() -> None:
     help="Workers to start on this machine.",
 )
 @click.option(
+    "--min-workers",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    envvar="BOHB_MIN_WORKERS",
+    show_envvar=True,
+    help="Begin only when so many workers, from wherever, have joined.",
+)
+@click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
@@ -81,6 +90,7 @@ def run(
     file: Path,
     run_dir: Path | None,
     workers: int,
+    min_workers: int,
     host: str,
     port: int,
     nameserver: str | None,
@@ -98,7 +108,15 @@ def run(
 
     study = load_study(file)
     directory = run_dir if run_dir is not None else Path("runs") / study.name
-    study_run = StudyRun(study, directory, workers=workers, host=host, port=port, name_server=nameserver)
+    study_run = StudyRun(
+        study,
+        directory,
+        workers=workers,
+        min_workers=min_workers,
+        host=host,
+        port=port,
+        name_server=nameserver,
+    )
     sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=log_json))
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import RenderableType
@@ -9,11 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bohb_service.cli.blocks import MORE, bar, plain, stack
-from bohb_service.cli.bracket_grid import bracket_grid
+from bohb_service.cli.bracket_grid import bracket_grid, width_with_losses
 from bohb_service.cli.summary_view import ORIGINS, STOP_REASONS
 from bohb_service.cli.wording import budget, duration, figure, percent, plural, settings
 
-_WIDE = 120
 _STATE_STYLES = {"running": "green", "refitting": "cyan", "draining": "yellow", "not running": "yellow"}
 _WORKER_STYLES = {"busy": "green", "idle": "dim", "lost": "red"}
 _WORKER_ORDER = {"lost": 0, "busy": 1, "idle": 2}
@@ -38,42 +38,68 @@ def status_view(status: Status, *, width: int, height: int | None = None) -> Ren
     head = [_title(status, width), _progress(status, width), _counts(status, width)]
     problems = _problems(status, width, None if height is None else 2 if height < _TALL else 3)
     incumbent = _incumbent(status, width)
+    layout = _layout(status, width)
     rows = None
     if height is not None:
         room = height - len(head) - len(problems) - 2 - bool(problems)
-        n_lines = min(len(incumbent), max(_INCUMBENT_LINES, room - _wanted_rows(status, width)))
+        n_lines = min(len(incumbent), max(_INCUMBENT_LINES, room - layout.wanted_rows))
         if n_lines < len(incumbent):
             incumbent = incumbent[:n_lines]
             incumbent[-1].append(f"  {MORE}")
             incumbent[-1].truncate(width, overflow="ellipsis")
         rows = max(4, room - n_lines)
-    middle = _tables(status, width, rows)
+    middle = layout.tables(rows)
     return stack((*head, Text(), *incumbent, Text(), middle, Text() if problems else None, *problems))
 
 
-def _is_side_by_side(status: Status, width: int) -> bool:
-    return width >= _WIDE and bool(status["workers"])
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The tables of brackets and workers, beside each other if there is room.
+
+    Attributes:
+        brackets: As in the status.
+        workers: As in the status.
+        cells: Cells of the table of workers.
+        width: Columns of the screen.
+        grid_width: Columns for the table of brackets.
+    """
+
+    brackets: Sequence[Mapping[str, Any]]
+    workers: Sequence[Mapping[str, Any]]
+    cells: list[list[Text]]
+    width: int
+    grid_width: int
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether they stand beside each other."""
+        return self.grid_width < self.width
+
+    @property
+    def wanted_rows(self) -> int:
+        """How many lines they would like to have."""
+        n_brackets = len(self.brackets) + bool(self.brackets and self.brackets[0]["bracket"])
+        n_workers = len(self.workers)
+        return 1 + max(n_brackets, n_workers) if self.is_beside else 3 + n_brackets + n_workers
+
+    def tables(self, rows: int | None) -> RenderableType:
+        """Both, in so many lines; None shows all workers and a decent number of brackets."""
+        n_brackets, n_workers = _SHOWN_BRACKETS, None
+        if rows is not None and self.is_beside:
+            n_brackets = n_workers = rows - 1
+        elif rows is not None:
+            n_brackets, n_workers = _share_rows(rows - 3, len(self.brackets) + 1, len(self.workers))
+        grid = bracket_grid(self.brackets, width=self.grid_width, rows=n_brackets)
+        workers = _workers(self.workers, self.cells, n_workers)
+        return _side_by_side(grid, workers) if self.is_beside else stack((grid, Text(), workers))
 
 
-def _wanted_rows(status: Status, width: int) -> int:
-    """How many lines the tables of brackets and workers would like to have."""
-    brackets, workers = status["brackets"], status["workers"]
-    n_brackets = len(brackets) + bool(brackets and brackets[0]["bracket"])
-    return 1 + max(n_brackets, len(workers)) if _is_side_by_side(status, width) else 3 + n_brackets + len(workers)
-
-
-def _tables(status: Status, width: int, rows: int | None) -> RenderableType:
-    """Brackets and workers, beside each other if there is room, in so many lines."""
+def _layout(status: Status, width: int) -> _Layout:
     brackets, workers = status["brackets"], status["workers"]
     cells, worker_width = _worker_rows(workers, min(_LONGEST_NAME, max(8, width - _OTHER_COLUMNS)))
-    if _is_side_by_side(status, width):
-        n_rows = None if rows is None else rows - 1
-        grid = bracket_grid(brackets, width=width - worker_width - _BETWEEN, rows=n_rows or _SHOWN_BRACKETS)
-        return _side_by_side(grid, _workers(workers, cells, n_rows))
-    n_brackets, n_workers = _SHOWN_BRACKETS, None
-    if rows is not None:
-        n_brackets, n_workers = _share_rows(rows - 3, len(brackets) + 1, len(workers))
-    return stack((bracket_grid(brackets, width=width, rows=n_brackets), Text(), _workers(workers, cells, n_workers)))
+    room = width - worker_width - _BETWEEN
+    grid_width = room if workers and width_with_losses(brackets) <= room else width
+    return _Layout(brackets, workers, cells, width, grid_width)
 
 
 def _side_by_side(left: RenderableType, right: RenderableType) -> Table:

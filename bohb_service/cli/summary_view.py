@@ -14,7 +14,7 @@ from bohb_service.results.run import Run
 from bohb_service.results.summary import Comparison, Summary
 from bohb_service.scheduler.trial import TrialState
 
-_MOST_BRACKETS = 12
+_MOST_BRACKETS = 6
 _TRACEBACK_LINES = 15
 
 ORIGINS = {"prior": "drawn at random", "model": "proposed by the model", "initial": "given in the study file"}

@@ -99,7 +99,7 @@ def preview_table(preview: Mapping[str, Any]) -> RenderableType:
 def _cycle(brackets: Sequence[Mapping[str, Any]], unit: str) -> Table:
     """Brackets by budgets: how many configurations."""
     budgets = sorted({rung["budget"] for bracket in brackets for rung in bracket["rungs"]})
-    heads = [f"{unit} {budget(value)}" for value in budgets]
+    heads = [amount(value, unit) for value in budgets]
     table = listing("bracket", *heads, "full budgets", right=(*heads, "full budgets"))
     for number, bracket in enumerate(brackets):
         sizes = {rung["budget"]: str(rung["size"]) for rung in bracket["rungs"]}

@@ -33,8 +33,11 @@ def budget(value: float) -> str:
 
 
 def amount(value: float, unit: str) -> str:
-    """A budget with its unit, e.g. ``9 epochs``; the default unit reads ``budget 9``."""
-    return f"budget {budget(value)}" if unit == "budget" else f"{budget(value)} {one_line(unit)}"
+    """A budget with its unit, e.g. ``9 epochs`` or ``1 epoch``; the default unit reads ``budget 9``."""
+    if unit == "budget":
+        return f"budget {budget(value)}"
+    word = unit[:-1] if value == 1 and unit.endswith("s") and not unit.endswith("ss") else unit
+    return f"{budget(value)} {one_line(word)}"
 
 
 def percent(share: float | None) -> str:

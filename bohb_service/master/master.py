@@ -53,6 +53,7 @@ class Master:
         make_sampler: Builds the sampler (in a thread of its own).
         terms: Times of the protocol.
         on_events: Hears of events once they are durable, on the event loop's thread.
+        min_workers: Hand out nothing until so many workers have joined.
 
     Attributes:
         ended: Set when the study is finished, interrupted or failed.
@@ -71,6 +72,7 @@ class Master:
         make_sampler: Callable[[], Sampler],
         terms: Terms | None = None,
         on_events: Callable[[Sequence[Entry]], None] = lambda _: None,
+        min_workers: int = 0,
     ) -> None:
         self.scheduler = scheduler
         self.facts = facts
@@ -86,6 +88,7 @@ class Master:
         self._clock = clock
         self._post = post
         self._pace = Pace()
+        self._min_workers = min_workers
         self._started = clock.monotonic()
         self._last_lease_budget = scheduler.settings.max_budget
         self._leases = LeaseTable(self.terms.lease_s)
@@ -131,6 +134,8 @@ class Master:
             if self.scheduler.state.holds(lease, info.worker):
                 session.running.add(lease)
                 self._leases.grant(lease, self._clock.monotonic())
+        if len(self.sessions) >= self._min_workers:
+            self._min_workers = 0
         log.info("worker joined", extra={"worker": info.worker, "host": info.host, "pid": info.pid})
         return Registration(
             session=session.key,
@@ -310,7 +315,7 @@ class Master:
     def _assign(self, session: Session) -> tuple[tuple[Job, ...], Reply | None]:
         """Lease jobs to a waiting session: one, or several short ones."""
         pending = session.pending
-        if pending is None or self.is_draining:
+        if pending is None or self.is_draining or self._min_workers:
             return (), None
         jobs: list[Job] = []
         reply: Reply | None = None

@@ -134,8 +134,8 @@ class GaussianFactor:
 class DiscreteFactor:
     """Aitchison-Aitken and Wang-Ryzin kernels of the categorical and ordinal dimensions, over level numbers.
 
-    Both have the form ``log K(x, p) = base + bonus * [x = p] + slope * |x - p|``: an Aitchison-Aitken kernel is ``1 - h``
-    at its own level and ``h / (levels - 1)`` at each other one, a Wang-Ryzin kernel ``1 - h`` at its own level and
+    Both have the form ``log K(x, p) = base + bonus * [x = p] + slope * |x - p|``: an Aitchison-Aitken kernel is ``1 -
+    h`` at its own level and ``h / (levels - 1)`` at each other one, a Wang-Ryzin kernel ``1 - h`` at its own level and
     ``(1 - h) / 2 * h^|x - p|`` elsewhere.
 
     Args:
@@ -148,9 +148,7 @@ class DiscreteFactor:
         Wang, van Ryzin (1981), "A class of smooth estimators for discrete distributions", Biometrika 68.
     """
 
-    def __init__(
-        self, columns: npt.NDArray[np.intp], dimensions: Sequence[Dimension], bandwidths: FloatArray
-    ) -> None:
+    def __init__(self, columns: npt.NDArray[np.intp], dimensions: Sequence[Dimension], bandwidths: FloatArray) -> None:
         self._columns = columns
         h = bandwidths[columns, np.newaxis]
         levels = np.array([dimensions[j].levels for j in columns])

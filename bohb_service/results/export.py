@@ -85,6 +85,8 @@ def run_to_status(run: "Run") -> dict[str, Any]:
     """How far a run without a master is; see `Run.status`."""
     counts = {state: run.count(state) for state in TrialState}
     failed = [trial for trial in run.trials if trial.state is TrialState.FAILED]
+    best = run.incumbent
+    incumbent = best and {key: value for key, value in asdict(best).items() if key != "configuration"}
     brackets = [list(rungs) for _, rungs in groupby(run.rungs, key=lambda rung: rung.bracket)]
     status: dict[str, Any] = strict(
         {
@@ -105,7 +107,7 @@ def run_to_status(run: "Run") -> dict[str, Any]:
             "spent": run.spent,
             "configurations": len(run.configurations),
             "from_model": sum(configuration.origin == "model" for configuration in run.configurations),
-            "incumbent": asdict(run.incumbent) if run.incumbent else None,
+            "incumbent": incumbent,
             "refit": run.refit,
             "brackets": [_bracket_status(rungs) for rungs in brackets],
             "workers": [],

@@ -42,10 +42,11 @@ class Grid:
     def __init__(self, axes: Sequence[Axis]) -> None:
         columns = [_column(axis) for axis in axes]
         table = np.array(columns, dtype=np.float64).reshape(len(columns), 5).T
-        self._offset, self._extent, self._steps, self._low, self._high = np.ascontiguousarray(table)
+        self._offset, ends, self._steps, self._low, self._high = np.ascontiguousarray(table)
+        self._extent = ends - self._offset
         numeric = [(i, axis) for i, axis in enumerate(axes) if isinstance(axis, NumericAxis)]
         self._log = np.array([i for i, axis in numeric if axis.log], dtype=np.intp)
-        self._log_end = self._offset[self._log] + self._extent[self._log]
+        self._log_start, self._log_end = self._offset[self._log], ends[self._log]
         # Values above 1 on a logarithmic scale: their number of decimals depends on the value.
         self._wide = np.array([i for i, x in numeric if x.log and not x.is_integer and x.upper > 1.0], dtype=np.intp)
         bounds = np.array([self._low, self._high])
@@ -76,8 +77,10 @@ class Grid:
         """The coordinates of numbers, shape ``(n, d)``; NaN stays NaN."""
         if self._log.size:
             numbers = numbers.copy()
-            logs = numbers.take(self._log, axis=1)
-            numbers[:, self._log] = np.log(logs, out=logs)
+            logs = np.log(numbers.take(self._log, axis=1))
+            # One implementation of the logarithm made the bounds, another one may make these.
+            np.maximum(logs, self._log_start, out=logs)
+            numbers[:, self._log] = np.minimum(logs, self._log_end, out=logs)
         units: FloatArray = numbers - self._offset
         units /= self._extent
         return units
@@ -93,6 +96,12 @@ class Grid:
         np.maximum(numbers, self._low, out=numbers)
         np.minimum(numbers, self._high, out=numbers)
         return numbers
+
+    def rounded_one(self, column: int, number: float) -> float:
+        """The nearest number of one dimension that a configuration can hold."""
+        numbers = self.default_numbers.copy()
+        numbers[column] = number
+        return float(self.rounded(numbers[None])[0, column])
 
     def _on_steps(self, numbers: FloatArray, whole: np.ufunc) -> FloatArray:
         """Multiples of the steps of each dimension, shape ``(n, d)``; ``whole`` makes a multiple of what is none."""
@@ -110,16 +119,16 @@ class Grid:
 
 
 def _column(axis: Axis) -> tuple[float, float, float, float, float]:
-    """Offset and extent of the scale, steps per unit, lowest and highest number."""
+    """Start and end of the scale, steps per unit, lowest and highest number."""
     if isinstance(axis, NumericAxis):
         half = 0.5 if axis.is_integer else 0.0
         steps = 1.0 if axis.is_integer else _steps(axis)
         low, high = axis.lower - half, axis.upper + half
         if axis.log:
             low, high = math.log(low), math.log(high)
-        return low, high - low, steps, axis.lower, axis.upper
+        return low, high, steps, axis.lower, axis.upper
     last = float(len(axis.choices) - 1)
-    return (-0.5, last + 1.0, 1.0, 0.0, last) if axis.is_ordered else (0.0, 1.0, 1.0, 0.0, last)
+    return (-0.5, last + 0.5, 1.0, 0.0, last) if axis.is_ordered else (0.0, 1.0, 1.0, 0.0, last)
 
 
 def _steps(axis: NumericAxis) -> float:

@@ -28,6 +28,7 @@ from ConfigSpace.conditions import (
 from bohb_service.errors import SpaceError
 from bohb_service.space.axis import Axis, ChoiceAxis, NumericAxis
 from bohb_service.space.dimension import BoolArray, FloatArray
+from bohb_service.space.grid import Grid
 from bohb_service.space.predicates import Comparison, Every, Membership, Operator, Predicate, Relation, Rows, Some
 from bohb_service.space.wording import listing
 
@@ -72,7 +73,8 @@ class Rules:
 
     Args:
         space: Where they are from.
-        axes: All hyperparameters; the position of one is its *node*.
+        axes: All hyperparameters, constants last; the position of one is its *node*.
+        grid: The maps of those that are no constants.
 
     Attributes:
         has_conditions: Some hyperparameter can be inactive.
@@ -82,8 +84,9 @@ class Rules:
         SpaceError: A condition or clause is of an unknown kind, or compares what cannot be compared.
     """
 
-    def __init__(self, space: ConfigurationSpace, axes: Sequence[Axis]) -> None:
+    def __init__(self, space: ConfigurationSpace, axes: Sequence[Axis], grid: Grid) -> None:
         self._axes = axes
+        self._grid = grid
         self._nodes = {axis.name: node for node, axis in enumerate(axes)}
         self._conditions: dict[str, Condition | Conjunction] = {
             name: conditions[0] for name, conditions in space.parent_conditions_of.items() if conditions
@@ -170,11 +173,9 @@ class Rules:
         return Membership(node, tuple(self._number(node, value) for value in values), name in self._conditions)
 
     def _number(self, node: int, value: Any) -> float:
-        """The number of a value that ConfigSpace has found legal, by rules that are a little wider for integers."""
+        """The number of a value that ConfigSpace has found legal, rounded as the numbers that it is compared with."""
         axis = self._axes[node]
-        if isinstance(axis, ChoiceAxis):
-            return axis.number(value)
-        return float(round(value)) if axis.is_integer else float(value)
+        return axis.number(value) if isinstance(axis, ChoiceAxis) else self._grid.rounded_one(node, float(value))
 
     def _relation(self, clause: Any, compare: Operator) -> Relation:
         left, right = self._nodes[clause.left.name], self._nodes[clause.right.name]

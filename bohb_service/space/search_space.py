@@ -67,7 +67,7 @@ class SearchSpace:
         self._width = len(varying)
         self.dimensions = tuple(axis.dimension for axis in self._axes[: self._width])
         self._grid = Grid(self._axes[: self._width])
-        self._rules = Rules(configuration_space, self._axes)
+        self._rules = Rules(configuration_space, self._axes, self._grid)
         self._priors = Priors(varying)
 
     def __repr__(self) -> str:

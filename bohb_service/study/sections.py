@@ -69,7 +69,7 @@ class Fidelity(Section):
     """smallest budget that an evaluation may get"""
     max: float = Field(gt=0, examples=[27])
     """largest budget that an evaluation may get"""
-    integer: bool = Field(default=False, examples=[True], validate_default=True)
+    integer: bool = Field(default=False, examples=[True])
     """whether budgets are whole numbers"""
 
     @field_validator("name")

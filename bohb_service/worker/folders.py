@@ -75,7 +75,7 @@ def find_folders(registration: Registration, scratch: Path | None) -> Folders:
 
 def _is_of_study(folder: Path, study_id: str) -> bool:
     try:
-        return bool(study_id) and study_id in (folder / "id").read_text(encoding="utf-8")
+        return study_id in (folder / "id").read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return False
 

@@ -99,16 +99,16 @@ def own_space(worker: type[Worker], options: Mapping[str, Any]) -> "Configuratio
         if not callable(function) or function is Worker.configuration_space:
             continue
         if inspect.isfunction(inspect.getattr_static(worker, name)):
-            raise WorkerSpecError(f"{worker.__qualname__}.{name} needs an instance; make it a @staticmethod")
+            raise WorkerSpecError(f"{worker.__name__}.{name} needs an instance; make it a @staticmethod")
         try:
             space = function(**_accepted(function, options))
         except NotImplementedError:
             continue
         except Exception as error:
-            raise WorkerSpecError(f"{worker.__qualname__}.{name} raised {message_of(error)}") from error
+            raise WorkerSpecError(f"{worker.__name__}.{name} raised {message_of(error)}") from error
         if not hasattr(space, "to_serialized_dict"):
             raise WorkerSpecError(
-                f"{worker.__qualname__}.{name} returned {shown(space)}; return a ConfigSpace.ConfigurationSpace"
+                f"{worker.__name__}.{name} returned {shown(space)}; return a ConfigSpace.ConfigurationSpace"
             )
         return cast("ConfigurationSpace", space)
     return None
@@ -129,8 +129,8 @@ def check_options(worker: type[Worker], options: Mapping[str, Any]) -> dict[str,
             signature.bind(**arguments)
         except TypeError as error:
             raise WorkerSpecError(
-                f"{worker.__qualname__} does not take worker_options {shown(dict(options))}: {error}"
-                f"{_close_option(options, signature)}; its signature is {worker.__qualname__}{signature}"
+                f"{worker.__name__} does not take worker_options {shown(dict(options))}: {error}"
+                f"{_close_option(options, signature)}; its signature is {worker.__name__}{signature}"
             ) from error
     return arguments
 
@@ -142,8 +142,8 @@ def _construct(worker: type[Worker], options: Mapping[str, Any]) -> Worker:
         if isinstance(error, WorkerSpecError):
             raise
         raise WorkerSpecError(
-            f"constructing {worker.__qualname__} with worker_options {shown(dict(options))} "
-            f"raised {message_of(error)}; its signature is {worker.__qualname__}{_signature(worker) or '(...)'}"
+            f"constructing {worker.__name__} with worker_options {shown(dict(options))} "
+            f"raised {message_of(error)}; its signature is {worker.__name__}{_signature(worker) or '(...)'}"
         ) from error
 
 
@@ -184,7 +184,7 @@ def _caller(method: Callable[..., Any], worker: type, *, is_ours: bool) -> Evalu
         return _legacy_caller(method, [*names, "context"] if "context" in parameters else names)
     if n_positional < 2:
         raise WorkerSpecError(
-            f"{worker.__qualname__}.{method.__name__}{signature} cannot be called; "
+            f"{worker.__name__}.{method.__name__}{signature} cannot be called; "
             f"write {method.__name__}(self, config, budget, context)"
         )
     if n_positional >= 3:

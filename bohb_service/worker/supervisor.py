@@ -191,17 +191,17 @@ class Supervisor:
     def _feed(self) -> None:
         if self._process is None or not self.is_ready or not self._jobs.has_waiting:
             return
-        was_idle = self._jobs.head is None
-        self._process.send_frames(self._jobs.hand_over(self._process.channel.pack))
+        was_idle, now = self._jobs.head is None, self._clock.monotonic()
+        frames = self._jobs.hand_over(self._process.channel.pack, self._process.log.size())
         if was_idle:
-            self._begin_head(self._process, self._clock.monotonic())
+            self._begin_head(self._process, now)
+        self._process.send_frames(frames)
 
     def _begin_head(self, process: ChildProcess, now: float) -> None:
         head = self._jobs.head
         if head is None:
             return
         head.since = now
-        head.log_offset = process.log.size()
         process.gauge.reset()
         if head.is_wanted:
             self._events.append(Started(head.job))

@@ -23,7 +23,7 @@ class HeldJob:
         directory: Its directory.
         n_bytes: Size of its message, once handed over.
         since: Monotonic time at which it came to the head of the process.
-        log_offset: Size of the log at that time.
+        log_offset: Size of the log when it was handed over.
         drop_by: Nobody wants it any more; its end must come by this monotonic time.
         points: Curve points that it reported.
     """
@@ -69,17 +69,18 @@ class Workload:
         """Append a job."""
         self._waiting.append(HeldJob(job, directory))
 
-    def hand_over(self, pack: Callable[[list[Any]], bytes]) -> bytes:
+    def hand_over(self, pack: Callable[[list[Any]], bytes], log_offset: int) -> bytes:
         """The frames of the next jobs, as many as the buffer of a socket takes while nobody reads it.
 
         Args:
             pack: Makes the frame of a message.
+            log_offset: Size of the log now.
         """
         frames = []
         while self._waiting and (not self._sent or self._bytes_ahead < _MAX_BYTES_AHEAD):
             held = self._waiting.popleft()
             frame = pack(protocol.encode_job(held.job, held.directory))
-            held.n_bytes = len(frame)
+            held.n_bytes, held.log_offset = len(frame), log_offset
             self._bytes_ahead += held.n_bytes
             self._sent[held.job.lease] = held
             frames.append(frame)

@@ -44,9 +44,7 @@ def measure(space, size, repeats):
     rng = np.random.Generator(np.random.PCG64(0))
     vectors = space.sample(size + repeats, rng)
     losses = vectors.sum(axis=1) + rng.normal(0.0, 0.3, len(vectors))
-    everything = [
-        Observation(i, values, 81.0, float(losses[i])) for i, values in enumerate(space.decode(vectors))
-    ]
+    everything = [Observation(i, values, 81.0, float(losses[i])) for i, values in enumerate(space.decode(vectors))]
     sampler = sampler_of("bohb", space, seed=0)
     observations, taken = everything[:size], [observation.values for observation in everything[:size]]
     sampler.suggest(size - 1, observations, taken)

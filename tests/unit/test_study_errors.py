@@ -133,7 +133,7 @@ def test_too_many_values_by_references(tmp_path):
             "space.yaml:1: must hold a mapping, but the file holds a list; write a ConfigSpace file",
         ),
         ("space.yml", "", "space.yml:1: must hold a mapping, but the file holds nothing; write a ConfigSpace file"),
-        ("space.json", '{"a": 1, "a": 2}', "space.json: the key 'a' is given twice; remove one of them"),
+        ("space.json", '{"a": 1, "b": 1, "a": 2}', "space.json: the key 'a' is given twice; remove one of them"),
         (
             "space.json",
             '{\n"a" 1}',

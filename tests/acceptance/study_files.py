@@ -1,0 +1,69 @@
+"""Study files that the acceptance tests write, and what they read back."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bohb_service.journal.sqlite import SqliteJournal
+from bohb_service.results.run import load_run
+from bohb_service.scheduler.events import TrialCompleted, TrialFailed
+from bohb_service.scheduler.trial import REFIT_RUNG
+
+OBJECTIVES = Path(__file__).parents[1] / "objectives.py"
+
+
+def write_study(folder: Path, objective: str = "Quadratic", name: str = "test", **keys: Any) -> Path:
+    """A study file of one small cycle, with these keys on top."""
+    study = {
+        "name": name,
+        "worker": f"{OBJECTIVES}:{objective}",
+        "fidelity": {"min": 1, "max": 9},
+        **keys,
+    }
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(study))
+    return path
+
+
+def decisions(directory: Path) -> list[tuple[Any, ...]]:
+    """Everything that was decided and found in a run, without what depends on the clock or on names."""
+    return [
+        (trial.trial, trial.bracket, trial.budget, trial.config, trial.origin, str(trial.state), trial.loss)
+        for trial in load_run(directory).trials
+    ]
+
+
+def outcomes(directory: Path) -> list[tuple[str, int]]:
+    """Trial and lease of each result of the search that the journal holds."""
+    journal = SqliteJournal.open(directory / "journal.sqlite", read_only=True)
+    found = [
+        (str(record.event.trial), record.event.lease)
+        for record in journal.read()
+        if isinstance(record.event, TrialCompleted | TrialFailed) and record.event.trial.rung != REFIT_RUNG
+    ]
+    journal.close()
+    return found
+
+
+def status(run_cli: Any, directory: Path) -> dict[str, Any]:
+    """What `bohb-master status --json` says."""
+    result = run_cli("bohb-master", "status", directory, "--json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def wait_until(condition: Any, seconds: float = 30.0) -> Any:
+    """The first true value of a condition; the test fails when there is none in time."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.01)
+    return value
+
+
+def wait_for_results(directory: Path, n: int) -> None:
+    """Wait until the journal holds so many results."""
+    wait_until(lambda: (directory / "journal.sqlite").exists() and len(outcomes(directory)) >= n)
