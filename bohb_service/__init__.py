@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bohb_service._version import VERSION as __version__
+    from bohb_service._version import VERSION as __version__  # noqa: N811  (the name that Python expects)
     from bohb_service.api.ask_tell import BOHB, AskedTrial, BestTrial, HyperBand, RandomSearch, SuccessiveHalving
     from bohb_service.api.run import run
     from bohb_service.errors import BohbError

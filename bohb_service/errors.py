@@ -1,18 +1,18 @@
 """The exception tree. Every message names what is wrong, the value, and what to do.
 
-    BohbError
-    ├── StudyError               the user's input: study file, options, configurations   (exit code 2)
-    │   ├── SpaceError           a search space or a configuration that does not fit it
-    │   └── WorkerSpecError      the worker named by the study cannot be loaded
-    ├── JournalError             the run directory cannot be used                         (exit code 5)
-    │   ├── JournalCorruptError  not a journal of this program, or damaged
-    │   ├── RunMismatchError     the journal belongs to another study
-    │   ├── RunLockedError       another master serves this run directory
-    │   └── JournalWriteError    an append failed, e.g. the disk is full
-    └── TransportError           talking to the master failed
-        ├── MasterUnreachableError   nobody answers                                       (exit code 4)
-        └── ProtocolError        an answer or a request that the protocol does not allow
-            └── UnknownSessionError  the master was restarted: register again
+BohbError
+├── StudyError               the user's input: study file, options, configurations   (exit code 2)
+│   ├── SpaceError           a search space or a configuration that does not fit it
+│   └── WorkerSpecError      the worker named by the study cannot be loaded
+├── JournalError             the run directory cannot be used                         (exit code 5)
+│   ├── JournalCorruptError  not a journal of this program, or damaged
+│   ├── RunMismatchError     the journal belongs to another study
+│   ├── RunLockedError       another master serves this run directory
+│   └── JournalWriteError    an append failed, e.g. the disk is full
+└── TransportError           talking to the master failed
+    ├── MasterUnreachableError   nobody answers                                       (exit code 4)
+    └── ProtocolError        an answer or a request that the protocol does not allow
+        └── UnknownSessionError  the master was restarted: register again
 """
 
 

@@ -24,7 +24,7 @@ for _name in [name for name in os.environ if name.startswith("BOHB_")]:
 
 # How fast an example runs says more about the machine's other work than about the code.
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("ci", settings.get_profile("dev"), max_examples=200, derandomize=True, database=None)
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=100, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 

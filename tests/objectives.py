@@ -273,6 +273,9 @@ class Misbehaves(OfTwoFloats):
         self.leave_trace("grandchild", pid)
         os._exit(1)
 
+    def forks_and_returns_twice(self):
+        return 0.5 if os.fork() else 0.9
+
     def reports_a_lot(self):
         for step in range(25_000):
             self.context.report(step, float(step))
@@ -286,16 +289,18 @@ class Misbehaves(OfTwoFloats):
 
 
 class FailsInSetup(OfTwoFloats):
-    """Its ``setup`` fails as often as the option ``times`` says; the count is kept in ``folder``."""
+    """Its n-th ``setup`` fails if letter n of the option ``pattern`` is an x; the count is kept in ``folder``."""
 
     def setup(self):
         counter = Path(self.options["folder"]) / "setups"
         n_before = len(counter.read_text()) if counter.exists() else 0
-        counter.write_text("x" * (n_before + 1))
-        if n_before < self.options["times"]:
+        counter.write_text("." * (n_before + 1))
+        if self.options["pattern"][n_before] == "x":
             raise OSError("the data set is not there")
 
     def compute(self, config, budget, context):
+        if config["exit"]:
+            os._exit(1)
         return 0.5
 
 

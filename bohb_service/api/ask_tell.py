@@ -6,7 +6,9 @@ The same scheduler and samplers serve here and in the master; whoever asks evalu
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+from ConfigSpace import ConfigurationSpace
 
 from bohb_service.errors import StudyError
 from bohb_service.optimizer.methods import sampler_of, schedule_of
@@ -17,9 +19,6 @@ from bohb_service.scheduler.replies import Job, Wait
 from bohb_service.scheduler.scheduler import Scheduler, Settings
 from bohb_service.scheduler.stopping import StopRules
 from bohb_service.space import SearchSpace, read_space
-
-if TYPE_CHECKING:
-    from ConfigSpace import ConfigurationSpace
 
 _ASKER = "ask"
 
@@ -80,7 +79,7 @@ class _AskTell:
 
     def __init__(
         self,
-        space: "ConfigurationSpace | Mapping[str, Any]",
+        space: ConfigurationSpace | Mapping[str, Any],
         *,
         min_budget: float,
         max_budget: float,
@@ -92,7 +91,7 @@ class _AskTell:
         warm_start: Sequence[Observation] = (),
         **options: Any,
     ) -> None:
-        self._space = read_space(space) if isinstance(space, Mapping) else SearchSpace(space)
+        self._space = SearchSpace(space) if isinstance(space, ConfigurationSpace) else read_space(space)
         for configuration in initial:
             self._space.check(configuration)
         schedule = schedule_of(self.method, min_budget, max_budget, eta, brackets, integer=False)

@@ -24,7 +24,7 @@ def preview(study: Study) -> dict[str, Any]:
     Raises:
         StudyError: Anything is wrong with it.
     """
-    from bohb_service.space import SearchSpace  # noqa: PLC0415  (half a second of imports)
+    from bohb_service.space import SearchSpace
 
     space_json, offers_refit = space_of(study, lambda: describe(study.worker, study.worker_options))
     settings = settings_for(study, offers_refit=offers_refit)

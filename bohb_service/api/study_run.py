@@ -2,14 +2,15 @@
 
 import contextlib
 import os
+import queue
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from bohb_service.clock import Clock, SystemClock
 from bohb_service.errors import WorkerSpecError
-from bohb_service.fleet.local import LocalFleet
+from bohb_service.fleet.local import LOCAL_PREFIX, LocalFleet
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.master.committer import Entry
 from bohb_service.master.master import End, Master
@@ -20,6 +21,8 @@ from bohb_service.results.run import Run, load_run
 from bohb_service.rpc.server import Server
 from bohb_service.study import Study
 from bohb_service.worker.describe import describe
+
+T = TypeVar("T")
 
 _FAREWELL_S = 2.0
 _PATIENCE_S = 5.0
@@ -90,9 +93,9 @@ class StudyRun:
                 self._clock,
                 server.loop.post,
                 lambda: sampler_for(self.study, run.space_json),
-                self._terms,
-                lambda entries: self.on_events(entries),
-                self._min_workers,
+                terms=self._terms,
+                on_events=self.on_events,
+                min_workers=self._min_workers,
             )
             self._server, self._master = server, master
             server.start(master)
@@ -100,7 +103,9 @@ class StudyRun:
                 MasterAddress(server.host, server.port, self.study.name, os.getpid(), socket.gethostname())
             )
             stack.callback(self.directory.remove_address)
-            self._fleet = LocalFleet(self.directory, self._n_workers, self._clock, self._worker_died)
+            self._fleet = LocalFleet(
+                self.directory, self._n_workers, self._clock, self._workers_survived, self._worker_died
+            )
             stack.callback(self._fleet.stop, _PATIENCE_S)
             self._fleet.start()
             self._stack = stack.pop_all()
@@ -169,11 +174,9 @@ class StudyRun:
         if self._server is not None:
             self._server.loop.post(work)
 
-    def _call(self, work: Callable[[], Any]) -> Any:
+    def _call(self, work: Callable[[], T]) -> T:
         """The result of a function run on the event loop's thread."""
-        import queue  # noqa: PLC0415  (only the live view needs it)
-
-        results: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        results: queue.SimpleQueue[T] = queue.SimpleQueue()
         self._post(lambda: results.put(work()))
         return results.get(timeout=10.0)
 
@@ -193,8 +196,14 @@ class StudyRun:
             seconds_before=run.seconds_before,
         )
 
+    def _workers_survived(self, names: frozenset[str]) -> None:
+        def is_dead(name: str) -> bool:
+            return name.startswith(LOCAL_PREFIX) and name not in names
+
+        self._post(lambda: self._running_master.release(is_dead, "its process died while no master was there"))
+
     def _worker_died(self, name: str, reason: str) -> None:
-        self._post(lambda: self._running_master.release_worker(name, reason))
+        self._post(lambda: self._running_master.release(lambda other: other == name, reason))
 
     def _let_workers_leave(self) -> None:
         """Give workers a moment to hear that the study has ended."""

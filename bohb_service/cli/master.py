@@ -24,7 +24,7 @@ _AS_JSON = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=_EPILOG)
 @click.version_option(VERSION, prog_name="bohb-master")
 def main() -> None:
-    """Optimise hyperparameters with BOHB, on one machine or many.
+    r"""Optimise hyperparameters with BOHB, on one machine or many.
 
     \b
     bohb-master check FILE    what a study would do
@@ -102,9 +102,9 @@ def run(
     Starts the master with its name server, and --workers local workers; more may join from anywhere at any time.
     The first Ctrl-C lets running evaluations finish, the second ends at once; the same command goes on later.
     """
-    from bohb_service.api.study_run import StudyRun  # noqa: PLC0415  (after --help)
-    from bohb_service.cli.watch import watch  # noqa: PLC0415
-    from bohb_service.study import load_study  # noqa: PLC0415
+    from bohb_service.api.study_run import StudyRun
+    from bohb_service.cli.watch import watch
+    from bohb_service.study import load_study
 
     study = load_study(file)
     directory = run_dir if run_dir is not None else Path("runs") / study.name
@@ -126,9 +126,9 @@ def run(
 @guarded
 def check(*, file: Path, as_json: bool) -> None:
     """Validate the study in FILE; show its brackets and what they will cost."""
-    from bohb_service.api.preview import preview  # noqa: PLC0415  (after --help)
-    from bohb_service.cli.tables import preview_table, show  # noqa: PLC0415
-    from bohb_service.study import load_study  # noqa: PLC0415
+    from bohb_service.api.preview import preview
+    from bohb_service.cli.tables import preview_table, show
+    from bohb_service.study import load_study
 
     facts = preview(load_study(file))
     if as_json:
@@ -143,8 +143,8 @@ def check(*, file: Path, as_json: bool) -> None:
 @guarded
 def status(*, directory: Path, as_json: bool) -> None:
     """Show what goes on in the run in DIRECTORY, live if a master serves it."""
-    from bohb_service.api.status import run_status  # noqa: PLC0415  (after --help)
-    from bohb_service.cli.tables import show, status_table  # noqa: PLC0415
+    from bohb_service.api.status import run_status
+    from bohb_service.cli.tables import show, status_table
 
     facts = run_status(directory)
     if as_json:
@@ -168,14 +168,14 @@ def status(*, directory: Path, as_json: bool) -> None:
 @guarded
 def results(*, directory: Path, top: int, as_json: bool) -> None:
     """Show what the run in DIRECTORY has found; also while it goes on."""
-    from bohb_service.results.run import load_run  # noqa: PLC0415  (after --help)
+    from bohb_service.results.run import load_run
 
     found = load_run(directory)
     if as_json:
         _print_json(found.to_dict())
         return
-    from bohb_service.cli.tables import results_table, show, summary_table  # noqa: PLC0415
-    from bohb_service.results.summary import summary_of  # noqa: PLC0415
+    from bohb_service.cli.tables import results_table, show, summary_table
+    from bohb_service.results.summary import summary_of
 
     show(summary_table(summary_of(found)))
     show(results_table(found, top))
@@ -186,7 +186,7 @@ def results(*, directory: Path, top: int, as_json: bool) -> None:
 @guarded
 def stop(*, directory: Path) -> None:
     """Ask the master of the run in DIRECTORY to end when nothing runs; the run can go on later."""
-    from bohb_service.api.status import stop_run  # noqa: PLC0415  (after --help)
+    from bohb_service.api.status import stop_run
 
     stop_run(directory)
     click.echo("asked the master to stop; it ends when its running evaluations have finished", err=True)

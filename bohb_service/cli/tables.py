@@ -87,7 +87,7 @@ def preview_table(preview: Mapping[str, Any]) -> RenderableType:
             Text(preview["study"], style="bold"),
             facts(rows),
             heading(f"{plural(len(preview['space']), 'hyperparameter')}"),
-            facts([(name, plain(text)) for name, text in preview["space"].items()]),
+            facts([(name, plain(text.removeprefix(f"{name}, "))) for name, text in preview["space"].items()]),
             heading("One cycle of brackets"),
             _cycle(preview["cycle"], unit),
             heading("In all, at most"),

@@ -15,7 +15,7 @@ from bohb_service.cli.exit_codes import ExitCode
 from bohb_service.cli.lines import EventLines, configure_logging
 from bohb_service.cli.live import LiveView
 from bohb_service.cli.tables import show, summary_table
-from bohb_service.results.run import Run
+from bohb_service.results.run import Run, load_run
 from bohb_service.results.summary import summary_of
 
 _REFRESH_S = 0.25
@@ -72,7 +72,7 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
     signals = _Signals(run)
     is_live = sys.stdout.isatty() and not as_json
     if not is_live:
-        run.on_events = EventLines()
+        run.on_events = EventLines(load_run(run.directory.path) if run.directory.journal.exists() else None)
     with run, signals.handled():
         if n_workers == 0:
             _tell_how_to_join(run)

@@ -87,8 +87,9 @@ def main(
         raise StudyError("give either --run-dir DIR, or --nameserver HOST:PORT with --study NAME")
     if nameserver is not None and not study:
         raise StudyError(f"--nameserver {nameserver} needs --study NAME; `bohb-master run` prints both")
-    from bohb_service.rpc.locate import by_name_server, by_run_directory  # noqa: PLC0415  (after --help)
-    from bohb_service.worker.command import run_worker  # noqa: PLC0415
+    from bohb_service.api.find_master import by_run_directory
+    from bohb_service.rpc.locate import by_name_server
+    from bohb_service.worker.command import run_worker
 
     configure_logging(as_json=log_json)
     locate = by_run_directory(run_dir) if run_dir is not None else by_name_server(nameserver or "", study or "")
@@ -100,7 +101,7 @@ def main(
 @guarded
 def list_command() -> None:
     """List the installed workers."""
-    from bohb_service.worker.loader import list_workers  # noqa: PLC0415  (after --help)
+    from bohb_service.worker.loader import list_workers
 
     for worker in list_workers():
         click.echo(worker)

@@ -21,6 +21,9 @@ import psutil
 from bohb_service.clock import Clock
 from bohb_service.journal.run_directory import RunDirectory
 
+LOCAL_PREFIX = "local-"
+"""Names of local workers begin with it; no other worker's should."""
+
 ORPHAN_SECONDS = 30.0
 RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0)
 _HEALTHY_SECONDS = 30.0
@@ -71,34 +74,36 @@ class LocalFleet:
         directory: The run they work for.
         n_workers: How many.
         clock: For restarts.
+        on_start: Hears which workers of earlier masters still live; no other local worker does.
         on_death: Hears the name of each worker of this fleet that died, and why.
     """
 
     def __init__(
-        self, directory: RunDirectory, n_workers: int, clock: Clock, on_death: Callable[[str, str], None]
+        self,
+        directory: RunDirectory,
+        n_workers: int,
+        clock: Clock,
+        on_start: Callable[[frozenset[str]], None],
+        on_death: Callable[[str, str], None],
     ) -> None:
         self._directory = directory
         self._clock = clock
+        self._on_start = on_start
         self._on_death = on_death
         self._slots = [_Slot() for _ in range(n_workers)]
         self._register = directory.path / "local_workers.json"
 
     def start(self) -> None:
         """Take over living workers of an earlier master of this run, and start the rest."""
-        living = []
-        for worker in self._known():
-            if worker.process() is None:
-                self._on_death(worker.name, "its process died while no master was there")
-            else:
-                living.append(worker)
+        living = [worker for worker in self._known() if worker.process() is not None]
         for worker in living[len(self._slots) :]:
             self._signal(worker, signal.SIGTERM)
         for slot, worker in zip(self._slots, living, strict=False):
             slot.worker, slot.since = worker, self._clock.monotonic()
+        self._on_start(frozenset(worker.name for worker in living))
         for slot in self._slots:
             if slot.worker is None:
                 self._spawn(slot)
-        self._remember()
 
     def watch(self) -> None:
         """See who has died, and start others in their place, ever more slowly."""
@@ -108,7 +113,6 @@ class LocalFleet:
                 continue
             if slot.worker is None:
                 self._spawn(slot)
-                self._remember()
             elif (code := self._exit_code(slot)) is not None:
                 self._bury(slot, code, now)
 
@@ -141,7 +145,7 @@ class LocalFleet:
         self._register.unlink(missing_ok=True)
 
     def _spawn(self, slot: _Slot) -> None:
-        name = f"local-{secrets.token_hex(3)}"
+        name = f"{LOCAL_PREFIX}{secrets.token_hex(3)}"
         command = [sys.executable, "-m", "bohb_service.cli.worker", "--run-dir", str(self._directory.path.absolute())]
         command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
         with self._log(name).open("ab") as output:
@@ -153,6 +157,7 @@ class LocalFleet:
             slot.worker = LocalWorker(name, child.pid, psutil.Process(child.pid).create_time())
         except psutil.Error:  # it has died already; its exit code tells the next watch why
             slot.worker = LocalWorker(name, child.pid, 0.0)
+        self._remember()
 
     def _exit_code(self, slot: _Slot) -> int | None:
         """How a slot's worker ended, or None while it lives; 1 when that cannot be known (not our child)."""

@@ -5,6 +5,7 @@ written to. ``meta`` holds what identifies the study, ``events`` its history.
 """
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -73,9 +74,11 @@ class SqliteJournal:
         """
         if not path.is_file():
             raise JournalError(f"there is no journal at {path}; check the run directory")
+        options = "mode=ro" if read_only else "mode=rw"
+        if read_only and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
+            options += "&immutable=1"  # nobody writes it, and a reader could not make its shared-memory file here
         try:
-            mode = "ro" if read_only else "rw"
-            uri = f"{path.absolute().as_uri()}?mode={mode}"
+            uri = f"{path.absolute().as_uri()}?{options}"
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
             try:
                 cls._check(path, connection)

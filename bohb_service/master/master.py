@@ -14,6 +14,7 @@ Theory of operation:
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -31,12 +32,15 @@ from bohb_service.optimizer.observation import Suggestion
 from bohb_service.optimizer.sampler import Sampler
 from bohb_service.rpc.messages import Answer, Registration, Report, Request, WorkerInfo
 from bohb_service.scheduler.commands import Ask, Command, Halt, Suggest, Tell
+from bohb_service.scheduler.events import TrialFailed
 from bohb_service.scheduler.lease_table import LeaseTable
 from bohb_service.scheduler.outcomes import Outcome, Released
 from bohb_service.scheduler.replies import Job, Reply, Stop, Wait
 from bohb_service.scheduler.scheduler import Scheduler
 
 log = logging.getLogger("bohb_service.master")
+
+_SHOWN_FAILURES = 20
 
 End = Literal["finished", "interrupted", "failed"]
 
@@ -62,7 +66,7 @@ class Master:
         error: The error that ended it, or None.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  (the parts that it joins)
         self,
         scheduler: Scheduler,
         journal: Journal,
@@ -70,6 +74,7 @@ class Master:
         clock: Clock,
         post: Callable[[Callable[[], None]], None],
         make_sampler: Callable[[], Sampler],
+        *,
         terms: Terms | None = None,
         on_events: Callable[[Sequence[Entry]], None] = lambda _: None,
         min_workers: int = 0,
@@ -84,6 +89,7 @@ class Master:
         self.error: Exception | None = None
         self.is_draining = False
         self.lost_workers: list[tuple[str, str]] = []
+        self.failures: deque[TrialFailed] = deque(maxlen=_SHOWN_FAILURES)
         self.curves: dict[int, list[Report]] = {}
         self._clock = clock
         self._post = post
@@ -100,9 +106,8 @@ class Master:
             lambda number, suggestion: post(lambda: self._suggested(number, suggestion)),
             lambda error: post(lambda: self._fail(error)),
         )
-        for trial in scheduler.state.leased():
-            if trial.lease is not None:
-                self._leases.grant(trial.lease, clock.monotonic())
+        for lease in scheduler.state.current:
+            self._leases.grant(lease, clock.monotonic())
 
     @property
     def elapsed_s(self) -> float:
@@ -177,9 +182,10 @@ class Master:
             self._leases.grant(lease, now)
         acks = tuple(lease for lease, _ in request.results)
         wait_s = min(max(request.wait_s, 0.0), self.terms.wait_s)
-        session.pending = Pending(request.seq, reply, acks, lost, max(0, request.max_jobs), now + wait_s)
+        pending = Pending(request.seq, reply, acks, lost, max(0, request.max_jobs), now + wait_s)
+        session.pending = pending
         self._serve_waiting()
-        if session.pending is not None and session.pending.seq == request.seq and wait_s == 0.0:
+        if session.pending is pending and wait_s == 0.0:
             self._answer(session, ())
 
     def goodbye(self, session_key: str, unstarted: tuple[int, ...], reason: str) -> None:
@@ -221,12 +227,17 @@ class Master:
             if session.pending is not None and session.pending.deadline <= now:
                 self._answer(session, ())
 
-    def release_worker(self, name: str, reason: str) -> None:
-        """Take back all leases of a worker that is known to be dead, e.g. from before a restart."""
-        for trial in self.scheduler.state.leased():
-            if trial.worker == name and trial.lease is not None:
-                self._leases.drop(trial.lease)
-                self._handle(Tell(trial.lease, Released("lost", f"worker {name}: {reason}")))
+    def release(self, is_dead: Callable[[str], bool], reason: str) -> None:
+        """Take back all leases of workers that are known to be dead, e.g. from before a restart.
+
+        Args:
+            is_dead: Tells it by the worker's name.
+            reason: How that is known.
+        """
+        for lease, trial in list(self.scheduler.state.current.items()):
+            if is_dead(trial.worker):
+                self._leases.drop(lease)
+                self._handle(Tell(lease, Released("lost", f"worker {trial.worker}: {reason}")))
         self._serve_waiting()
 
     # -- calls of commands -----------------------------------------------------------------------------------
@@ -253,6 +264,7 @@ class Master:
         transition = self.scheduler.handle(command)
         at = self._clock.now()
         self._committer.add([(at, event) for event in transition.events])
+        self.failures.extend(event for event in transition.events if isinstance(event, TrialFailed))
         return transition.reply
 
     def _take(self, session: Session, lease: int, outcome: Outcome) -> None:
@@ -269,10 +281,7 @@ class Master:
 
     def _forget(self, session: Session, reason: str) -> None:
         self.sessions.remove(session)
-        for trial in self.scheduler.state.leased():
-            if trial.worker == session.name and trial.lease is not None:
-                self._leases.drop(trial.lease)
-                self._handle(Tell(trial.lease, Released("lost", f"worker {session.name}: {reason}")))
+        self.release(lambda name: name == session.name, reason)
         self.lost_workers.append((session.name, reason))
         if self.end is not None and not len(self.sessions):
             self.left.set()

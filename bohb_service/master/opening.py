@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bohb_service._version import VERSION
 from bohb_service.clock import Clock
@@ -23,17 +23,18 @@ from bohb_service.scheduler.scheduler import Scheduler
 from bohb_service.study import Study
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What a worker class says of itself.
+class Description(Protocol):
+    """What a worker class says of itself."""
 
-    Attributes:
-        space: Its own search space in ConfigSpace's dict form, or None.
-        refit: Whether it can train the incumbent again at the end.
-    """
+    @property
+    def space(self) -> dict[str, Any] | None:
+        """Its own search space in ConfigSpace's dict form, or None."""
+        ...
 
-    space: dict[str, Any] | None
-    refit: bool
+    @property
+    def refit(self) -> bool:
+        """Whether it can train the incumbent again at the end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def space_of(study: Study, describe: Callable[[], Description]) -> tuple[str, bo
 
 
 def _checked_space(study: Study, description: Description) -> tuple[str, bool]:
-    from bohb_service.space import SearchSpace, read_space  # noqa: PLC0415  (half a second of imports)
+    from bohb_service.space import SearchSpace, read_space
 
     if study.space is not None:
         space = read_space(study.space)
@@ -142,7 +143,9 @@ def _checked_meta(journal: SqliteJournal, study: Study, path: Path) -> dict[str,
     meta = journal.meta
     missing = {"study", "study_id", "space", "refit"} - meta.keys()
     if missing:
-        raise JournalCorruptError(f"{path}: the journal lacks {', '.join(sorted(missing))}; choose another run directory")
+        raise JournalCorruptError(
+            f"{path}: the journal lacks {', '.join(sorted(missing))}; choose another run directory"
+        )
     stored = Study.from_json(meta["study"])
     if stored.identity() != study.identity():
         before, now = stored.model_dump(mode="json"), study.model_dump(mode="json")
@@ -180,7 +183,7 @@ def _replay(journal: SqliteJournal, scheduler: Scheduler) -> float:
 
 def _earlier_results(study: Study, space_json: str) -> tuple[Observation, ...]:
     """What the runs named by ``warm_start`` found, numbered from -1 downwards."""
-    from bohb_service.space import SearchSpace  # noqa: PLC0415  (half a second of imports)
+    from bohb_service.space import SearchSpace
 
     if not study.warm_start:
         return ()
@@ -201,4 +204,3 @@ def _earlier_results(study: Study, space_json: str) -> tuple[Observation, ...]:
                 ) from error
             observations.append(Observation(-1 - first - trial.configuration, trial.config, trial.budget, trial.loss))
     return tuple(observations)
-

@@ -55,7 +55,7 @@ def sampler_for(study: Study, space_json: str) -> Sampler:
     Raises:
         StudyError: An option of the method is wrong, or a package that it needs is missing.
     """
-    from bohb_service.space import SearchSpace  # noqa: PLC0415  (half a second of imports)
+    from bohb_service.space import SearchSpace
 
     options = study.method.model_dump(exclude={"name", "eta", "brackets"}, exclude_unset=True)
     return sampler_of(study.method.name, SearchSpace.from_json(space_json), study.seed, options, study.initial)

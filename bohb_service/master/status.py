@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _SHOWN_BRACKETS = 12
 _SHOWN_LOST_WORKERS = 20
+_TELLING_SHARE = 0.02
 
 
 def status_of(master: "Master", now: float) -> dict[str, Any]:
@@ -25,8 +26,8 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
 
     Returns:
         Plain values with the keys ``study``, ``state`` (``running``, ``draining``, ``refitting`` or ``finished``),
-        ``stop_reason``, ``elapsed_s``, ``eta_s`` (None when unknown), and those of `progress_of`, ``workers`` and
-        ``lost_workers``.
+        ``stop_reason``, ``elapsed_s``, ``eta_s`` (None when unknown), those of `progress_of`, ``workers``,
+        ``lost_workers`` and the last ``failures``.
     """
     scheduler = master.scheduler
     state = scheduler.state
@@ -43,12 +44,15 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
         "state": phase,
         "stop_reason": state.stop_reason,
         "elapsed_s": elapsed_s,
-        "eta_s": elapsed_s * (1 - done) / done if 0 < done <= 1 and state.stop_reason is None else None,
+        "eta_s": elapsed_s * (1 - done) / done if done >= _TELLING_SHARE and state.stop_reason is None else None,
         "share_done": done,
         **progress_of(scheduler),
         "workers": [_worker(session, state, now) for session in master.sessions],
         "lost_workers": [
             {"name": name, "reason": reason} for name, reason in master.lost_workers[-_SHOWN_LOST_WORKERS:]
+        ],
+        "failures": [
+            {"trial": str(event.trial), "reason": event.reason, "message": event.message} for event in master.failures
         ],
     }
 
@@ -113,15 +117,12 @@ def _bracket(bracket: Bracket, state: StudyState) -> dict[str, Any]:
 
 def _worker(session: "Session", state: StudyState, now: float) -> dict[str, Any]:
     trials = [trial for lease in sorted(session.running) if (trial := state.trial_of(lease)) is not None]
-    if session.lost_since is not None:
-        doing = "lost"
-    else:
-        doing = "busy" if trials else "idle"
+    doing = "busy" if trials else "idle"
     return {
         "name": session.name,
         "host": session.info.host,
         "pid": session.info.pid,
-        "state": doing,
+        "state": "lost" if session.lost_since is not None else doing,
         "trials": [{"trial": str(trial.id), "budget": trial.budget} for trial in trials],
         "seen_s": now - session.seen,
         "finished": session.n_finished,

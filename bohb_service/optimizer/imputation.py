@@ -25,20 +25,17 @@ def impute(points: FloatArray, dimensions: Sequence[Dimension], rng: np.random.G
     """
     if not np.isnan(points.sum()):
         return points
-    missing = np.isnan(points)
+    missing = np.ascontiguousarray(np.isnan(points).T)
+    groups: dict[bytes, list[int]] = {}
+    for j in np.flatnonzero(missing.any(axis=1)).tolist():
+        groups.setdefault(missing[j].tobytes(), []).append(j)
     result = points.copy()
-    incomplete = np.flatnonzero(missing.any(axis=0))
-    patterns, members = np.unique(missing[:, incomplete], axis=1, return_inverse=True)
-    for index in range(patterns.shape[1]):
-        group = incomplete[members == index]
-        gaps = np.flatnonzero(patterns[:, index])
-        donors = np.flatnonzero(~patterns[:, index])
-        if len(donors) > 0:
-            chosen = donors[rng.integers(len(donors), size=len(gaps))]
-            result[np.ix_(gaps, group)] = points[np.ix_(chosen, group)]
-        else:
-            for j in group:
-                result[gaps, j] = _uniform(dimensions[j], len(gaps), rng)
+    for group in groups.values():
+        pattern = missing[group[0]]
+        gaps, donors = np.flatnonzero(pattern), np.flatnonzero(~pattern)
+        chosen = donors[rng.integers(len(donors), size=len(gaps))] if len(donors) > 0 else None
+        for j in group:
+            result[gaps, j] = _uniform(dimensions[j], len(gaps), rng) if chosen is None else points[chosen, j]
     return result
 
 

@@ -22,13 +22,15 @@ class InitialSampler:
     """
 
     def __init__(self, initial: Sequence[Mapping[str, Any]], space: SearchSpace, sampler: Sampler) -> None:
+        self._initial: list[dict[str, Any]] = []
         for index, configuration in enumerate(initial):
             try:
-                space.check(configuration)
+                # As any other suggestion has them: plain values, and constants even if they were left out.
+                values = space.decode(space.encode([configuration]))[0]
+                space.check({**values, **configuration})
             except SpaceError as error:
-                raise SpaceError(f"initial[{index}].{error}") from error
-        # Decoded again, so that they hold constants and plain values like any other suggestion.
-        self._initial = space.decode(space.encode(initial)) if initial else []
+                raise SpaceError(f"initial[{index}]: {error}") from error
+            self._initial.append(values)
         self._sampler = sampler
 
     def suggest(

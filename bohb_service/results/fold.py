@@ -82,8 +82,7 @@ class Fold:
             case TrialLeased(trial, _, _, lease, _, worker):
                 self._leases[lease] = (worker, at)
                 row = self._rows.setdefault(trial, _Row())
-                row.worker, row.started_at, row.finished_at = worker, at, None
-                row.reason = row.message = ""
+                row.worker, row.started_at = worker, at
             case TrialCompleted() if event.trial.rung != REFIT_RUNG:
                 self._end(event, at)
                 budget = self.state.trials[event.trial].budget

@@ -15,6 +15,7 @@ from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, SERIALIZER, forma
 CALL_SECONDS = 15.0
 """How long a call may take beyond the time it asks the master to wait."""
 
+
 class _Caller:
     """One object at one master; connects when needed, and again after a failure."""
 

@@ -13,7 +13,7 @@ from bohb_service.rpc.pyro import MASTER_OBJECT, NAME_SERVER_OBJECT, SERIALIZER,
 LOOKUP_SECONDS = 8.0
 
 
-@expose  # type: ignore[untyped-decorator]  # Pyro5 is untyped
+@expose
 class NameServer:
     """A read-only Pyro5 name server, for this study alone, in the master's own daemon.
 

@@ -57,7 +57,7 @@ def _error(error: BohbError) -> bytes:
     return wire.pack(["error", code, str(error)])
 
 
-@expose  # type: ignore[untyped-decorator]  # Pyro5 is untyped
+@expose
 class MasterObject:
     """What workers call. Arguments and results are packed by `wire`; errors are told, never raised, across it."""
 
@@ -104,7 +104,7 @@ class MasterObject:
         return _ok(None)
 
 
-@expose  # type: ignore[untyped-decorator]  # Pyro5 is untyped
+@expose
 class AdminObject:
     """What commands call."""
 

@@ -46,7 +46,7 @@ BACKLOG = 4096
 MAX_CONNECTIONS = 16384
 
 
-class Parked(BaseException):  # noqa: N818  (a signal through Pyro5's `except Exception`, not an error)
+class Parked(BaseException):
     """Raised by an exposed method whose reply comes later."""
 
 
@@ -121,11 +121,11 @@ class EventLoop:
         self._selector = selectors.DefaultSelector()
         self._listener = listener
         listener.listen(BACKLOG)
-        listener.setblocking(False)
+        listener.settimeout(0)
         self._selector.register(listener, selectors.EVENT_READ, None)
         self._wake_reader, self._wake_writer = socket.socketpair()
         for end in (self._wake_reader, self._wake_writer):
-            end.setblocking(False)
+            end.settimeout(0)
         self._selector.register(self._wake_reader, selectors.EVENT_READ, self._wake_reader)
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
         self._connections: set[Connection] = set()
@@ -220,7 +220,7 @@ class EventLoop:
                 self.refused += 1
                 sock.close()
                 continue
-            sock.setblocking(False)
+            sock.settimeout(0)
             tune_socket(sock)
             connection = Connection(sock, self, self._clock.monotonic())
             self._connections.add(connection)
@@ -295,6 +295,8 @@ class LoopDaemon(Daemon):  # type: ignore[misc]  # Pyro5 is untyped
         TransportError: The address cannot be listened on.
     """
 
+    transportServer: Any  # noqa: N815  (given by Pyro5)
+
     def __init__(self, host: str, port: int, clock: Clock) -> None:
         self._check_address(host, port)
         before, config.SERVERTYPE = config.SERVERTYPE, "multiplex"
@@ -333,11 +335,10 @@ class LoopDaemon(Daemon):  # type: ignore[misc]  # Pyro5 is untyped
                 "choose another --host or --port (0 takes a free one)"
             ) from error
 
-    def validateHandshake(self, conn: Connection, data: Any) -> Any:  # noqa: N802  (name given by Pyro5)
+    def validateHandshake(self, conn: Connection, data: Any) -> Any:  # noqa: ARG002, N802  (given by Pyro5)
         """Accept or refuse a peer by what it sends with its connect message."""
         return self.check_peer(data)
 
     def close(self) -> None:
         """Close the port and all connections; the loop must have ended."""
         self.loop.close()
-

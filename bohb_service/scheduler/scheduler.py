@@ -104,7 +104,9 @@ class Scheduler:
         rules = self.settings.stop
         if rules.evaluations is not None:
             needed = min(needed, rules.evaluations - self.state.started - len(self.state.unassigned))
-        places = sum(self.state.brackets[index].free_places for index in self.state.with_work) - len(self.state.unassigned)
+        places = sum(self.state.brackets[index].free_places for index in self.state.with_work) - len(
+            self.state.unassigned
+        )
         index = len(self.state.brackets)
         while places < needed and not rules.forbids_bracket(index):
             places += self.settings.schedule.bracket(index)[0].size
@@ -113,7 +115,7 @@ class Scheduler:
 
     # -- commands ------------------------------------------------------------------------------------------
 
-    def handle(self, command: Command) -> Transition:
+    def handle(self, command: Command) -> Transition:  # noqa: C901  (one case a command)
         """Decide what follows from a command.
 
         Returns:
@@ -130,7 +132,9 @@ class Scheduler:
             case Tell():
                 reply = self._tell(command, events)
             case WarmStart(observations):
-                reply = Accepted(duplicate=bool(self.state.observations or self.state.configurations) or not observations)
+                reply = Accepted(
+                    duplicate=bool(self.state.observations or self.state.configurations) or not observations
+                )
                 if not reply.duplicate:
                     self._emit(events, WarmStarted(observations))
             case Halt(reason):
@@ -235,11 +239,9 @@ class Scheduler:
             self._stop(reason, events)
 
     def _stop(self, reason: str, events: list[Event]) -> None:
-        for trial in self.state.leased():
-            if trial.lease is None:
-                raise AssertionError(f"trial {trial.id} is leased without a lease")
-            message = f"the search ended ({reason})"
-            self._emit(events, TrialRequeued(trial.id, trial.lease, "stopped", message, used_attempt=False))
+        message = f"the search ended ({reason})"
+        for lease, trial in list(self.state.current.items()):
+            self._emit(events, TrialRequeued(trial.id, lease, "stopped", message, used_attempt=False))
         self._emit(events, StudyStopped(reason))
 
     # -- decisions -----------------------------------------------------------------------------------------

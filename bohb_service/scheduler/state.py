@@ -68,11 +68,11 @@ class StudyState:
         brackets: All opened brackets by index.
         with_work: Indices of the brackets that could supply a trial, ascending.
         leases: Trial of each lease by its number.
+        current: Trials that are leased now, by the number of the lease.
         observations: What the model may learn from, in order of arrival; append-only.
         incumbent: Best trial at the largest budget seen, or None.
         refit: What the final training returned, or None.
         stop_reason: Why the search ended, or None while it goes on.
-        running: Number of leased trials.
         started: Number of trials started, each counted once.
         spent: Their budgets in units of the largest budget.
         n_masters: How many masters have served the study, one after the other.
@@ -92,11 +92,11 @@ class StudyState:
         self.brackets: list[Bracket] = []
         self.with_work: list[int] = []
         self.leases: list[TrialId] = []
+        self.current: dict[int, Trial] = {}
         self.observations: list[Observation] = []
         self.incumbent: Incumbent | None = None
         self.refit: Mapping[str, Any] | None = None
         self.stop_reason: str | None = None
-        self.running = 0
         self.started = 0
         self.spent = 0.0
         self.n_masters = 0
@@ -115,9 +115,10 @@ class StudyState:
         trial = self.trial_of(lease)
         return trial is not None and trial.lease == lease and trial.worker == worker
 
-    def leased(self) -> list[Trial]:
-        """All trials that are leased now."""
-        return [trial for trial in self.trials.values() if trial.state is TrialState.LEASED]
+    @property
+    def running(self) -> int:
+        """Number of leased trials."""
+        return len(self.current)
 
     def job(self, lease: int) -> Job:
         """The job that a current lease carries."""
@@ -141,7 +142,7 @@ class StudyState:
         digest = hashlib.sha256(f"{self._seed}:{configuration}".encode()).digest()
         return int.from_bytes(digest[:4]) >> 1
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: Event) -> None:  # noqa: C901, PLR0912  (one case an event)
         """Change the state by one event, live or replayed.
 
         Raises:
@@ -193,7 +194,7 @@ class StudyState:
                 self.stop_reason = None
                 self.refit = None
                 for trial_id in [t for t in self.trials if t.rung == REFIT_RUNG]:
-                    del self.trials[trial_id]
+                    self._end_lease(self.trials.pop(trial_id))
             case _:
                 assert_never(event)
 
@@ -217,14 +218,13 @@ class StudyState:
         trial.move(TrialState.LEASED)
         trial.attempts, trial.lease, trial.worker = event.attempt, event.lease, event.worker
         self.leases.append(event.trial)
-        self.running += 1
+        self.current[event.lease] = trial
 
     def _apply_requeued(self, trial_id: TrialId, *, used_attempt: bool) -> None:
         trial = self.trials[trial_id]
         trial.move(TrialState.QUEUED)
-        trial.lease = None
+        self._end_lease(trial)
         trial.attempts -= not used_attempt
-        self.running -= 1
         self.n_requeued += 1
         if trial_id.rung != REFIT_RUNG:
             bracket = self.brackets[trial.bracket]
@@ -235,9 +235,7 @@ class StudyState:
         trial = self.trials[trial_id]
         before = trial.state
         trial.move(state)
-        trial.lease = None
-        if before is TrialState.LEASED:
-            self.running -= 1
+        self._end_lease(trial)
         if trial_id.rung != REFIT_RUNG:
             bracket = self.brackets[trial.bracket]
             if before is TrialState.QUEUED:
@@ -248,6 +246,11 @@ class StudyState:
             else:
                 bracket.unsettled -= 1
         return trial
+
+    def _end_lease(self, trial: Trial) -> None:
+        if trial.lease is not None:
+            del self.current[trial.lease]
+            trial.lease = None
 
     def _apply_closed(self, bracket: Bracket, promoted: tuple[int, ...]) -> None:
         for trial_id in bracket.advance(promoted):

@@ -51,9 +51,7 @@ class TrialState(StrEnum):
 
 LEGAL: dict[TrialState, frozenset[TrialState]] = {
     TrialState.QUEUED: frozenset({TrialState.LEASED, TrialState.COMPLETED, TrialState.FAILED}),
-    TrialState.LEASED: frozenset(
-        {TrialState.QUEUED, TrialState.COMPLETED, TrialState.FAILED, TrialState.ABANDONED}
-    ),
+    TrialState.LEASED: frozenset({TrialState.QUEUED, TrialState.COMPLETED, TrialState.FAILED, TrialState.ABANDONED}),
     TrialState.COMPLETED: frozenset(),
     TrialState.FAILED: frozenset(),
     TrialState.ABANDONED: frozenset({TrialState.COMPLETED, TrialState.FAILED}),

@@ -21,8 +21,8 @@ from bohb_service.errors import SpaceError
 from bohb_service.space.dimension import Dimension
 from bohb_service.space.wording import listing, show
 
-_MOST_LEVELS = 2**50
-"""Beyond this many integers the centres of neighbouring cells are no longer different floats."""
+LARGEST_INTEGER = 2**50
+"""Beyond, half a unit is no longer more than the errors of conversions."""
 
 
 class NotAllowedError(ValueError):
@@ -139,17 +139,17 @@ def make_axis(hyperparameter: Hyperparameter[Any, Any]) -> Axis:
     """The axis of a hyperparameter of ConfigSpace.
 
     Raises:
-        SpaceError: Its kind is unknown, or it has too many integers to tell them apart.
+        SpaceError: Its kind is unknown, or its integers are too large.
     """
     name = hyperparameter.name
     match hyperparameter:
         case FloatHyperparameter() | IntegerHyperparameter():
             is_integer = isinstance(hyperparameter, IntegerHyperparameter)
             lower, upper = hyperparameter.lower, hyperparameter.upper
-            if is_integer and upper - lower >= _MOST_LEVELS:
+            if is_integer and max(-lower, upper, upper - lower) > LARGEST_INTEGER:
                 raise SpaceError(
-                    f"{name}: the range from {lower} to {upper} has more integers than floats can tell apart; "
-                    "use a float, or a narrower range"
+                    f"{name}: the range from {lower} to {upper} has integers that floats cannot tell apart; "
+                    "use a float, or a narrower range near 0"
                 )
             default = float(hyperparameter.default_value)
             return NumericAxis(name, float(lower), float(upper), bool(hyperparameter.log), is_integer, default)

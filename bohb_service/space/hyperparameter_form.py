@@ -18,11 +18,14 @@ from ConfigSpace.hyperparameters import (
     UniformIntegerHyperparameter,
 )
 
-from bohb_service.space.axis import frozen
+from bohb_service.space.axis import LARGEST_INTEGER, frozen
+from bohb_service.space.priors import is_usable
 from bohb_service.space.wording import Place, listing, show, suggest
 
 _DECIMALS = 13
 """What ConfigSpace keeps of a float."""
+_LARGEST_FLOAT = 1e30
+_LARGEST_SHAPE = 1e6
 _NUMBER_AS_TEXT = re.compile(r"\s*[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _KINDS = {True: "a whole number", False: "a number"}
 
@@ -38,16 +41,14 @@ def read_hyperparameter(name: str, form: Any, place: Place) -> Hyperparameter[An
     Raises:
         SpaceError: The form has a mistake.
     """
-    try:
-        match form:
-            case Mapping():
-                return _full(name, form, place)
-            case list() | tuple():
-                return _short_list(name, form, place)
-            case str() | bool() | int() | float():
-                return Constant(name, form)
-    except (TypeError, ValueError) as error:
-        raise place.error(f"{' '.join(str(error).split())}; mend {show(form)}") from error
+    match form:
+        case Mapping():
+            return _full(name, form, place)
+        case list() | tuple():
+            return _short_list(name, form, place)
+        case str() | bool() | int() | float():
+            _scalar(form, place)
+            return Constant(name, form)
     raise place.error(
         f"{show(form)} describes no hyperparameter; write [low, high], a list of choices, a single constant value, "
         "or a mapping with the key 'type'"
@@ -100,6 +101,11 @@ def _numeric(name: str, form: Mapping[str, Any], place: Place) -> Hyperparameter
         raise place.at("log").error(f"{show(log)} is no switch; allowed: true, false")
     if log and low <= 0:
         raise place.at("low").error(f"{low} has no logarithm; write a positive bound, or log: false")
+    largest = LARGEST_INTEGER if is_integer else _LARGEST_FLOAT
+    if max(-low, high, high - low) > largest:
+        raise place.error(
+            f"the range from {show(low)} to {show(high)} is beyond {largest:.1g}; tune the exponent, or another unit"
+        )
     if not is_integer and (round(high - low, _DECIMALS) <= 0 or (log and round(low, _DECIMALS) <= 0)):
         raise place.at("low").error(
             f"{low} is too small: ConfigSpace keeps {_DECIMALS} decimals of a float; "
@@ -131,8 +137,8 @@ def _with_prior(name: str, form: Mapping[str, Any], options: dict[str, Any], pla
         raise place.error(f"{show(values)} is not a list of two numbers")
     first, second = (_number(value, False, place.at(i)) for i, value in enumerate(values))  # noqa: FBT003 - a float
     if shape == "beta":
-        if first < 1 or second < 1:
-            raise place.error(f"{show(list(values))} has a number below 1, where the density is infinite; raise it")
+        if not 1 <= min(first, second) <= max(first, second) <= _LARGEST_SHAPE:
+            raise place.error(f"{show(list(values))} has a number that is not from 1 to {_LARGEST_SHAPE:g}")
         beta = BetaIntegerHyperparameter if is_integer else BetaFloatHyperparameter
         return beta(name, first, second, **options)
     if second <= 0:
@@ -142,6 +148,9 @@ def _with_prior(name: str, form: Mapping[str, Any], options: dict[str, Any], pla
             "cannot be combined with log: true, because ConfigSpace gives the deviation no usable meaning there; "
             "use a beta prior, or tune the exponent"
         )
+    extent = options["upper"] - options["lower"]
+    if not is_usable((first - options["lower"]) / extent, second / extent):
+        raise place.error(f"{show(list(values))} is degenerate on this range; choose numbers of the size of the range")
     normal = NormalIntegerHyperparameter if is_integer else NormalFloatHyperparameter
     return normal(name, first, second, **options)
 
@@ -154,8 +163,8 @@ def _categorical(name: str, form: Mapping[str, Any], place: Place) -> Hyperparam
         if not isinstance(weights, (list, tuple)) or len(weights) != len(choices):
             raise place.error(f"{show(weights)} is not a list of {len(choices)} numbers, one for each choice")
         options["weights"] = [_number(weight, False, place.at(i)) for i, weight in enumerate(weights)]  # noqa: FBT003
-        if min(options["weights"]) < 0 or sum(options["weights"]) <= 0:
-            raise place.error(f"{show(weights)} must be 0 or more, and not all 0")
+        if min(options["weights"]) < 0 or not 0 < sum(options["weights"]) < math.inf:
+            raise place.error(f"{show(weights)} must be 0 or more, not all 0, and of a finite sum")
     return CategoricalHyperparameter(name, choices, **options)
 
 

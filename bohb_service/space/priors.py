@@ -6,6 +6,8 @@ hyperparameter; so draws need nothing but a stream of uniform numbers, and no lo
 ConfigSpace states its distributions on the interval from the lower to the upper bound, also for integers, and there
 cuts them into integers in a way that differs between kinds; this is followed here, which is why a logarithmic integer
 needs a translation to the coordinate of `bohb_service.space.grid`, whose cells extend half a unit beyond the bounds.
+One thing is not followed: normal and beta integers on a logarithmic scale are rounded directly, not by way of equal
+steps of the logarithm, which are so wide near the upper bound that some integers are never drawn.
 """
 
 import math
@@ -29,6 +31,7 @@ from scipy.special import betaincinv, log_ndtr, ndtri_exp
 from bohb_service.errors import SpaceError
 from bohb_service.space.dimension import FloatArray
 
+_EXTREME = 1e6
 _TINY = 2.0**-54
 """Keeps uniform numbers off 0 and 1, where logarithms are infinite."""
 
@@ -165,6 +168,11 @@ class _LogInteger:
         units[:, self._columns] = (logs - self._offset) / self._extent
 
 
+def is_usable(mean: float, width: float) -> bool:
+    """Whether draws from a normal distribution, truncated to [0, 1], keep half of the digits of a float at least."""
+    return abs(mean) <= _EXTREME and 1.0 / _EXTREME**2 <= width <= _EXTREME
+
+
 def _mean_and_width(hyperparameter: NormalFloatHyperparameter | NormalIntegerHyperparameter) -> tuple[float, float]:
     """Mean and standard deviation in units of the distance of the bounds.
 
@@ -179,10 +187,10 @@ def _mean_and_width(hyperparameter: NormalFloatHyperparameter | NormalIntegerHyp
     else:
         mean = (mean - lower) / (upper - lower)
         width = deviation / (upper - lower)
-    if not 0.0 < width < math.inf:
+    if not is_usable(mean, width):
         raise SpaceError(
-            f"{hyperparameter.name}: a normal prior with the standard deviation {deviation} has no width on the scale "
-            f"from {lower} to {upper}; choose another standard deviation"
+            f"{hyperparameter.name}: the normal prior with mean {hyperparameter.mu} and deviation {deviation} is "
+            f"degenerate on the scale from {lower} to {upper}; choose numbers of the size of that range"
         )
     return mean, width
 

@@ -14,6 +14,17 @@ from bohb_service.space.short_form import read_short_form
 from bohb_service.space.wording import Place, show
 
 
+class _Loader(yaml.SafeLoader):
+    """Reads what ConfigSpace writes: it tags tuples as Python's."""
+
+    def read_tuple(self, node: yaml.SequenceNode) -> list[Any]:
+        """The items, as of any other list."""
+        return self.construct_sequence(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.read_tuple)
+
+
 def read_space(source: Mapping[str, Any] | Path) -> SearchSpace:
     """The space of a mapping, or of a ``.json`` or ``.yaml`` file.
 
@@ -78,7 +89,7 @@ def _file_content(path: Path) -> Any:
                 raise SpaceError(f"{path}: not valid JSON: {error}") from error
         case ".yaml" | ".yml":
             try:
-                return yaml.safe_load(text)
+                return yaml.load(text, _Loader)  # noqa: S506 - a safe loader
             except yaml.YAMLError as error:
                 raise SpaceError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     raise SpaceError(f"{path}: the kind of file {path.suffix!r} is unknown; allowed: '.json', '.yaml', '.yml'")

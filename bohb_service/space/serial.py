@@ -14,7 +14,7 @@ from bohb_service.errors import SpaceError
 from bohb_service.space.axis import frozen
 from bohb_service.space.wording import Place, show
 
-_REFUSALS = (AssertionError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
+_REFUSALS = (ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError)
 """What ConfigSpace raises about forms that it cannot decode."""
 
 _NOWHERE = Place()

@@ -52,12 +52,12 @@ def read_short_form(form: Mapping[str, Any], place: Place) -> ConfigurationSpace
     space.add([read_hyperparameter(name, entry, place.at(name)) for name, entry in entries.items()])
     reader = _Rules(space, entries, place)
     space.add(reader.conditions())
-    clauses = reader.clauses(form.get(_FORBIDDEN, []))
+    clauses, default = reader.clauses(form.get(_FORBIDDEN, [])), dict(space.get_default_configuration())
     try:
         space.add(clauses)
     except ValueError as error:
         raise place.at(_FORBIDDEN).error(
-            f"the default configuration {show(dict(reader.default))} is forbidden, and ConfigSpace wants it legal; "
+            f"the default configuration {show(default)} is forbidden, and ConfigSpace wants it legal; "
             "give one of these hyperparameters another 'default'"
         ) from error
     return space
@@ -73,10 +73,6 @@ class _Rules:
         self._when = {
             name: entry["when"] for name, entry in entries.items() if isinstance(entry, Mapping) and "when" in entry
         }
-
-    @property
-    def default(self) -> Mapping[str, Any]:
-        return self._space.get_default_configuration()
 
     def conditions(self) -> list[ConditionLike]:
         """The conditions of all keys ``when``."""

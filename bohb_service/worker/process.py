@@ -65,9 +65,9 @@ class ChildProcess:
         self.started = clock.monotonic()
         self.oom = OomWatch()
         self._selector = selector
+        output = launch.log.open()
         ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
-        output = launch.log.open()
         descriptors = (theirs.fileno(), lifeline)
         try:
             # -P: a file in the current folder must not stand in for a module of this package's own needs.

@@ -97,14 +97,6 @@ class WorkerRunner:
         log.info("worker ended", extra={"worker": self._info.worker, "code": int(code)})
         return int(code)
 
-    def request_stop(self, number: int) -> None:
-        """Act as on this signal; for runners outside the main thread, from any thread.
-
-        Args:
-            number: SIGINT, SIGTERM or SIGUSR1.
-        """
-        self._signals.request(number)
-
     # -- the loop --------------------------------------------------------------------------------------------
 
     def _work(self) -> WorkerExit:
@@ -218,11 +210,20 @@ class WorkerRunner:
             for job in jobs:
                 self._give_back(job)
         elif jobs:
-            assert self._folders is not None
-            folders = self._folders
-            supervisor.submit((job, folders.configuration(job.trial.configuration)) for job in jobs)
+            self._submit(supervisor, jobs)
         if answer.stop is not None:
             self._stop = answer.stop
+
+    def _submit(self, supervisor: Supervisor, jobs: list[Job]) -> None:
+        assert self._folders is not None
+        try:
+            placed = [(job, self._folders.configuration(job.trial.configuration)) for job in jobs]
+        except StudyError as error:
+            for job in jobs:
+                self._give_back(job)
+            self._broken = Broken(str(error))
+        else:
+            supervisor.submit(placed)
 
     def _give_back(self, job: Job) -> None:
         self._outbox.add(job.lease, Released("unstarted", f"worker {self._info.worker} takes no more jobs"))
@@ -327,7 +328,9 @@ class WorkerRunner:
         try:
             while self._outbox.leases and self._clock.monotonic() < give_up and self._signals.n_received == n_signals:
                 if self._conversation.needs_registration:
-                    self._register()
+                    registration = self._conversation.register(())
+                    if registration is not None and registration.study_id != self._study_id:
+                        self._outbox.clear()
                 elif self._exchange(is_last=True) and not self._outbox.has_news:
                     break
                 self._wait_while(lambda: True, min(give_up, self._link.retry_at))

@@ -3,12 +3,14 @@
 import contextlib
 import os
 import signal
-import threading
+from collections.abc import Callable
 from enum import IntEnum
 from types import FrameType, TracebackType
 from typing import Self
 
 _HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+_Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class StopLevel(IntEnum):
@@ -42,11 +44,10 @@ class _Interruptible:
 
 
 class StopSignals:
-    """Collects SIGINT, SIGTERM and SIGUSR1 while it is entered.
+    """Collects SIGINT, SIGTERM and SIGUSR1 while it is entered, which the main thread alone can do.
 
     The first SIGINT asks to drain: finish the running job, take no other. A second one, SIGTERM, or
-    SIGUSR1, with which batch systems announce the end, ask to give everything back now. Outside the main
-    thread no handler can be set, and only `request` counts.
+    SIGUSR1, with which batch systems announce the end, ask to give everything back now.
 
     Attributes:
         is_armed: A signal raises `InterruptedBySignal` now.
@@ -64,7 +65,7 @@ class StopSignals:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
-        self._previous: dict[signal.Signals, object] = {}
+        self._previous: dict[signal.Signals, _Handler] = {}
 
     def arm(self) -> None:
         """Have signals raise `InterruptedBySignal`; raises it at once for one that `level` has not told yet."""
@@ -95,8 +96,20 @@ class StopSignals:
             while os.read(self._reader, 64):
                 pass
 
-    def request(self, number: int) -> None:
-        """Note a signal as if it had come from the system."""
+    def __enter__(self) -> Self:
+        self._previous = {number: signal.signal(number, self._handle) for number in _HANDLED}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, previous in self._previous.items():
+            # None stands for a handler that was not set from Python.
+            signal.signal(number, signal.SIG_DFL if previous is None else previous)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT:
             self._n_interrupts += 1
         else:
@@ -105,21 +118,5 @@ class StopSignals:
         self._is_news = True
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"!")
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._handle) for number in _HANDLED}
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, previous in self._previous.items():
-            signal.signal(number, previous)  # type: ignore[arg-type]
-        os.close(self._reader)
-        os.close(self._writer)
-
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        self.request(number)
         if self.is_armed:
             raise InterruptedBySignal

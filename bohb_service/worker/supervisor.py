@@ -106,6 +106,8 @@ class Supervisor:
     def deadline(self) -> float:
         """Monotonic time at which `poll` is due even if no descriptor became ready."""
         process, head = self._process, self._jobs.head
+        if self._events:
+            return self._clock.monotonic()
         if process is None:
             return NEVER
         if self._verdict is not None:
@@ -121,9 +123,13 @@ class Supervisor:
 
     def start(self) -> None:
         """Start the process ahead of the first job, unless there is one."""
-        if self._process is None:
+        if self._process is not None or self._is_ending:
+            return
+        try:
             self._process = ChildProcess(self._launch, self._selector, self._clock)
-            self._next_housekeeping = self._clock.monotonic() + _HOUSEKEEPING_S
+        except OSError as error:
+            self._give_up(Broken(f"the objective's process cannot be started: {error}"))
+        self._next_housekeeping = self._clock.monotonic() + _HOUSEKEEPING_S
 
     def submit(self, jobs: Iterable[tuple[Job, Path]]) -> None:
         """Queue jobs, each with its directory; they are handed over now if the process is ready."""
@@ -139,9 +145,8 @@ class Supervisor:
             held = self._jobs.remove(lease)
             if held is not None:
                 self._events.append(Dropped(held.job))
-        elif sent is self._jobs.head:
-            self._kill(_Verdict(lease))
         elif sent.is_wanted and self._process is not None:
+            # A process that has begun with it does not listen, and is killed when the grace is over.
             sent.drop_by = self._clock.monotonic() + _DROP_GRACE_S
             self._process.send([protocol.DROP, lease])
 
@@ -329,8 +334,7 @@ class Supervisor:
         self._events += [Dropped(held.job) for held in self._jobs.take_back()]
         if verdict is not None and verdict.broken is not None:
             self._give_up(verdict.broken)
-        if not self._is_ending:
-            self.start()
+        self.start()
 
     def _judge_death(self, process: ChildProcess, code: int, now: float, *, oom_struck: bool) -> _Verdict:
         head = self._jobs.head

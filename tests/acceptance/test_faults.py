@@ -1,13 +1,19 @@
 """Whatever dies, breaks or misbehaves: the study goes on, and nothing that was acknowledged is lost."""
 
+import contextlib
 import os
 import random
 import shutil
 import signal
 import subprocess
+import time
 
 import psutil
 import pytest
+
+from bohb_service.journal.sqlite import SqliteJournal
+from bohb_service.results.run import load_run
+from bohb_service.scheduler.events import TrialRequeued
 from tests.acceptance.study_files import (
     OBJECTIVES,
     decisions,
@@ -17,10 +23,6 @@ from tests.acceptance.study_files import (
     wait_until,
     write_study,
 )
-
-from bohb_service.journal.sqlite import SqliteJournal
-from bohb_service.results.run import load_run
-from bohb_service.scheduler.events import TrialRequeued
 
 PLAN = 9 + 3 + 1 + 5 + 1 + 3
 FAULTS = {
@@ -35,8 +37,8 @@ FAULTS = {
     "exits": "3",
     "exits_hard": "7",
     "segfaults": "SIGSEGV",
-    "eats_memory": "memory",
-    "sleeps": "limit",
+    "eats_memory": "limit of 120 MiB",
+    "sleeps": "limit of 6 s",
 }
 
 
@@ -64,6 +66,13 @@ def test_every_misbehaviour_gets_a_result_with_its_reason(run_cli, tmp_path):
         assert trials[method].state == "completed", (method, trials[method].message)
     assert trials["returns_numpy"].info == {"curve": [0, 1, 2], "best": 7}
     assert not run_cli.survivors()
+
+
+def _fill(path):
+    with path.open("wb", buffering=0) as file:
+        while shutil.disk_usage(path.parent).free:
+            with contextlib.suppress(OSError):
+                file.write(b"x" * 4096)
 
 
 def _requeues(run):
@@ -122,7 +131,7 @@ def test_after_kill_and_resume_one_worker_makes_the_run_it_would_have_made(run_c
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_master_may_be_killed_at_any_moment(run_cli, tmp_path):
-    """25 seeded moments, from before the journal exists to the last result."""
+    """25 seeded moments: some while it starts, most after a random number of results and a random delay."""
     rng = random.Random(20261124)
     study = write_study(tmp_path, stop={"brackets": 12}, worker_options={"sleep_per_unit": 0.02})
     run = tmp_path / "run"
@@ -131,15 +140,13 @@ def test_the_master_may_be_killed_at_any_moment(run_cli, tmp_path):
     kills = 0
     while kills < 25:
         master = run_cli.start(*command)
-        moment = rng.uniform(0.05, 2.2)
-        try:
-            code = master.process.wait(moment)
-            assert code == 0, master.stderr
-            break
-        except subprocess.TimeoutExpired:
-            master.process.kill()
-            master.process.wait()
-            kills += 1
+        if kills % 5:
+            wait_for_results(run, len(acknowledged) + rng.randrange(4))
+        time.sleep(rng.uniform(0.0, 0.1 if kills % 5 else 1.5))
+        assert master.process.poll() is None, master.stderr
+        master.process.kill()
+        master.process.wait()
+        kills += 1
         if (run / "journal.sqlite").exists():
             now = outcomes(run)
             assert now[: len(acknowledged)] == acknowledged
@@ -151,7 +158,6 @@ def test_the_master_may_be_killed_at_any_moment(run_cli, tmp_path):
     assert found[: len(acknowledged)] == acknowledged
     assert len({trial for trial, _ in found}) == len(found) == len(results.trials) == 4 * PLAN
     assert {str(trial.state) for trial in results.trials} == {"completed"}
-    assert kills == 25, f"the study was over after {kills} kills"
     wait_until(lambda: not run_cli.survivors(), seconds=15)
 
 
@@ -219,10 +225,7 @@ def test_a_full_disk_stops_the_master_with_a_clear_error_and_nothing_is_lost(run
         master = run_cli.start(*command)
         wait_for_results(run, 5)
         ballast = disk / "ballast"
-        with ballast.open("wb") as file, pytest.raises(OSError, match="No space"):
-            while True:
-                file.write(b"x" * 4096)
-                file.flush()
+        _fill(ballast)
         result = master.wait(60)
         assert result.returncode == 5
         assert "free some space" in result.stderr

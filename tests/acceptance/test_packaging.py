@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("packaging")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def pip(*args, **env):
@@ -37,10 +37,10 @@ def wheel(tmp_path_factory):
     return built
 
 
-@pytest.fixture(scope="module")
-def commands(wheel, tmp_path_factory):
+@pytest.fixture
+def commands(wheel, tmp_path):
     """The folder of commands of a clean environment with the wheel."""
-    environment = tmp_path_factory.mktemp("environment")
+    environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True, timeout=60)
     python = environment / "bin" / "python"
     pip("--python", python, "install", "-c", ROOT / "constraints.txt", f"{wheel}[sklearn]")
@@ -65,16 +65,13 @@ def test_wheel_holds_every_source_and_data_file(wheel):
     assert {f"{info}licenses/LICENSE", f"{info}licenses/workers/sklearn/data/LICENSE-letter.txt"} <= names
 
 
-def test_installed_command_knows_its_version(commands, run_cli):
-    done = run_cli(commands / "bohb-master", "--version")
-
-    assert done.returncode == 0, done.stderr
-    assert VERSION in done.stdout
-
-
-def test_installed_package_runs_a_study(commands, run_cli, tmp_path):
+def test_installed_package_knows_its_version_and_runs_a_study(commands, run_cli, tmp_path):
     shutil.copy(ROOT / "configs" / "tiny.yaml", tmp_path)
     master = commands / "bohb-master"
+
+    version = run_cli(master, "--version")
+    assert version.returncode == 0, version.stderr
+    assert VERSION in version.stdout
 
     run = run_cli(master, "run", "tiny.yaml", "--workers", 1, "--run-dir", "run", cwd=tmp_path, timeout=120)
     assert run.returncode == 0, run.stderr

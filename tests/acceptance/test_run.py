@@ -5,9 +5,17 @@ import subprocess
 import sys
 
 import pytest
-from tests.acceptance.study_files import OBJECTIVES, decisions, outcomes, status, wait_for_results, wait_until, write_study
 
 from bohb_service.results.run import load_run
+from tests.acceptance.study_files import (
+    OBJECTIVES,
+    decisions,
+    outcomes,
+    status,
+    wait_for_results,
+    wait_until,
+    write_study,
+)
 
 PLAN = 9 + 3 + 1 + 5 + 1 + 3  # the paper's rule for budgets 1..9, eta 3
 

@@ -178,7 +178,7 @@ def test_another_protocol_is_refused_with_the_remedy(client):
 
 def test_no_master_is_said_so():
     client = MasterClient(by_name_server("127.0.0.1:9", "study"))
-    with pytest.raises(MasterUnreachableError, match="no name server answers at 127.0.0.1:9"):
+    with pytest.raises(MasterUnreachableError, match=r"no name server answers at 127\.0\.0\.1:9"):
         client.register(INFO)
 
 
@@ -198,7 +198,7 @@ def test_the_embedded_name_server_is_read_only_for_stock_clients(server):
         proxy.ping()
         assert proxy.count() == 2
         assert str(proxy.lookup("bohb.study.master")).startswith("PYRO:bohb.master@127.0.0.1:")
-        uri, metadata = proxy.lookup("bohb.study.master", return_metadata=True)
+        _, metadata = proxy.lookup("bohb.study.master", return_metadata=True)
         assert metadata == []
         with pytest.raises(errors.NamingError, match="read-only"):
             proxy.register("bohb.study.master", "PYRO:evil@127.0.0.1:1")
@@ -207,7 +207,7 @@ def test_the_embedded_name_server_is_read_only_for_stock_clients(server):
 
 
 def test_a_stock_external_name_server_works():
-    uri, daemon, broadcast = nameserver.start_ns(host="127.0.0.1", port=0, enableBroadcast=False)
+    uri, daemon, _ = nameserver.start_ns(host="127.0.0.1", port=0, enableBroadcast=False)
     thread = threading.Thread(target=daemon.requestLoop)
     thread.start()
     address = f"{uri.host}:{uri.port}"
@@ -229,7 +229,7 @@ def test_a_stock_external_name_server_works():
 HEADER = struct.Struct("!4sHBBHHII16sHH")
 
 
-def _message(kind=1, serializer=4, flags=0, size=0, tag=b"PYRO", body=b""):
+def _message(*, kind=1, serializer=4, flags=0, size=0, tag=b"PYRO", body=b""):
     return HEADER.pack(tag, 502, kind, serializer, flags, 0, size or len(body), 0, b"\0" * 16, 0, 0x4DC5) + body
 
 

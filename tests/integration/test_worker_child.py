@@ -234,15 +234,29 @@ def test_killed_from_outside_is_nobodys_fault(bench):
     assert isinstance(one.outcome(1), Completed)
 
 
+def kill_when_idle(one):
+    victim = one.supervisor.pid
+    os.kill(victim, signal.SIGKILL)
+    one.until(lambda: one.supervisor.pid != victim and (one.supervisor.is_ready or one.of_kind(Broken)))
+
+
 def test_killed_while_idle_is_replaced(bench):
     one = bench()
+    for _ in range(4):
+        assert isinstance(one.outcomes("ok")[0], Completed)
+        kill_when_idle(one)
+
+    assert not one.of_kind(Broken)
+
+
+def test_killed_while_idle_again_and_again_is_given_up(bench):
+    one = bench()
     one.outcomes("ok")
-    first = one.supervisor.pid
-    os.kill(first, signal.SIGKILL)
+    for _ in range(3):
+        kill_when_idle(one)
 
-    one.until(lambda: one.supervisor.pid != first and one.supervisor.is_ready)
-
-    assert isinstance(one.outcomes("ok")[0], Completed)
+    (broken,) = one.of_kind(Broken)
+    assert "died 3 times without a job" in broken.message
 
 
 def test_points_reported_before_a_kill_are_kept(bench):
@@ -273,11 +287,12 @@ def test_the_time_limit_is_for_each_job_not_for_the_batch(bench):
 
 
 def test_setup_is_not_counted_as_evaluation(bench):
-    one = bench(limits=Limits(seconds=0.25), setup="takes_a_while")
+    one = bench(limits=Limits(seconds=0.45), setup="takes_a_while")
 
-    (outcome,) = one.outcomes("ok")
+    (outcome,) = one.outcomes("naps")
 
     assert isinstance(outcome, Completed)
+    assert outcome.seconds < 0.45
 
 
 @pytest.mark.parametrize("how", ["eats_memory", "child_eats_memory"])
@@ -345,6 +360,14 @@ def test_closing_the_connection_itself_is_a_failure(bench):
     assert cut.reason == "exit"
     assert "closed the worker's own connection" in cut.message
     assert isinstance(good, Completed)
+
+
+def test_a_forked_copy_of_the_process_has_no_say(bench):
+    one = bench()
+    outcomes = one.outcomes("forks_and_returns_twice", "ok")
+
+    assert [outcome.loss for outcome in outcomes] == [0.5, 0.5]
+    assert len(one.of_kind(Finished)) == 2
 
 
 # -- descendants ------------------------------------------------------------------------------------------------
@@ -520,12 +543,24 @@ def test_setup_fails_the_job_and_after_three_the_worker_is_given_up(bench, setup
 
 
 def test_setup_that_fails_now_and_then_is_no_reason_to_give_up(bench, tmp_path):
-    one = bench("FailsInSetup", times=2, folder=str(tmp_path))
+    one = bench("FailsInSetup", pattern="xx.xx.", folder=str(tmp_path))
+    stay, leave = {"exit": False}, {"exit": True}
 
-    outcomes = one.outcomes({}, {}, {}, {})
+    outcomes = one.outcomes(stay, stay, stay, leave, stay, stay, stay)
 
-    assert [type(outcome) for outcome in outcomes] == [Failed, Failed, Completed, Completed]
+    reasons = [outcome.reason if isinstance(outcome, Failed) else "" for outcome in outcomes]
+    assert reasons == ["setup", "setup", "", "exit", "setup", "setup", ""]
     assert not one.of_kind(Broken)
+
+
+def test_a_process_that_cannot_be_started_is_told(bench, tmp_path):
+    one = bench()
+    one.log.path.mkdir()
+    one.supervisor.start()
+
+    assert one.supervisor.deadline <= time.monotonic()
+    (broken,) = one.supervisor.poll()
+    assert "cannot be started: [Errno 21] Is a directory" in broken.message
 
 
 def test_an_orderly_end_runs_teardown(bench, tmp_path):

@@ -1,5 +1,6 @@
 """The whole worker, with real objective processes and signals, against a master in memory."""
 
+import dataclasses
 import logging
 import os
 import signal
@@ -431,6 +432,17 @@ def test_a_lost_lease_that_has_not_begun_is_never_run(master, tmp_path):
     assert not (tmp_path / "grandchild").exists()
 
 
+def test_a_job_that_comes_twice_is_done_once(master, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="bohb_service.worker")
+    one = master("naps", heartbeat_s=0.02)
+    job = one.waiting[0]
+    one.before = lambda request: Answer(jobs=(job,)) if request.running == (0,) else None
+
+    assert run(one, tmp_path) == 0
+
+    assert [record.message for record in caplog.records].count("job started") == 1
+
+
 def test_stop_ends_a_running_job_and_gives_it_back(master, tmp_path):
     one = master("ok", "sleeps", "ok", prefetch=2, heartbeat_s=0.05)
 
@@ -485,6 +497,21 @@ def test_a_folder_that_cannot_be_made_ends_the_worker(master, tmp_path, caplog):
     assert run(one, tmp_path) == 2
 
     assert "use --scratch" in caplog.text
+
+
+def test_a_directory_that_cannot_be_made_gives_the_job_back(master, tmp_path, caplog):
+    one = master("ok", "ok", "ok")
+
+    def vanish(request):
+        if request.seq == 2:
+            (tmp_path / "run" / "configurations").rename(tmp_path / "run" / "gone")
+
+    one.before = vanish
+
+    assert run(one, tmp_path) == 2
+
+    assert "cannot make" in caplog.text
+    assert one.outcomes[1].reason == "unstarted"
 
 
 # -- signals ----------------------------------------------------------------------------------------------------
@@ -549,6 +576,38 @@ def test_a_signal_ends_the_wait_for_a_job_at_once(master, tmp_path, number, code
 
     assert time.monotonic() - began < 5
     assert len(one.goodbyes) == 1
+
+
+def test_an_outcome_in_an_interrupted_exchange_is_delivered_by_another(master, tmp_path):
+    one = master("ok", "ok")
+    parked = threading.Event()
+
+    def park(request):
+        if request.results and request.wait_s:
+            parked.set()
+            threading.Event().wait(15)
+
+    one.before = park
+    began = time.monotonic()
+
+    with signalled(parked.is_set):
+        assert run(one, tmp_path) == 75
+
+    assert time.monotonic() - began < 5
+    assert isinstance(one.outcomes[0], Completed)
+    assert [(request.seq, request.wait_s) for request in one.calls] == [(1, 20.0), (2, 20.0), (3, 0.0)]
+
+
+def test_a_job_that_comes_while_draining_goes_back(master, tmp_path, caplog):
+    one = master("naps_longer", heartbeat_s=0.05)
+    late = dataclasses.replace(one.waiting[0], lease=9)
+    one.before = lambda request: Answer(jobs=(late,)) if request.running and "draining" in caplog.text else None
+
+    with signalled((tmp_path / "napping").exists, signal.SIGINT):
+        assert run(one, tmp_path) == 130
+
+    assert isinstance(one.outcomes[0], Completed)
+    assert one.outcomes[9].reason == "unstarted"
 
 
 def test_a_signal_while_there_is_no_master_ends_the_wait(master, tmp_path):

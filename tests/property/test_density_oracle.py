@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 from bohb_service.optimizer.bandwidths import BandwidthRule, normal_reference, wang_ryzin_parameter
 from bohb_service.optimizer.density import ProductKernelDensity
@@ -102,7 +103,10 @@ def test_inactive_dimensions_are_left_out(dims, seed):
     rng = np.random.Generator(np.random.PCG64(seed))
     points = draw_points(dims, 50, rng)
     bandwidths = BandwidthRule(dims, 1e-3)(points)
-    queries = draw_points(dims, 8, rng)
+    for j, dimension in enumerate(dims):
+        if dimension.kind == "continuous" and rng.random() < 0.5:
+            bandwidths[j] = 2e-3  # so narrow that pairs are compared one by one
+    queries = np.concatenate((draw_points(dims, 4, rng), points[rng.integers(50, size=8)]))
     queries[rng.random(queries.shape) < 0.4] = np.nan
     ours = ProductKernelDensity.fit(points, dims, bandwidths).log_density(queries)
     theirs = StatsmodelsDensity.fit(points, dims, bandwidths).log_density(queries)
@@ -143,18 +147,28 @@ def test_blocks_add_up(n, seed):
     np.testing.assert_allclose(result, np.log(kernels.mean(axis=1)), rtol=1e-9)
 
 
-def test_far_queries_have_finite_logarithms():
+def test_far_queries_have_exact_logarithms():
     """Exponents down to -0.5 * (0.8 / 1e-3)^2 = -320000, a thousand times what a float can hold."""
     dims = [Dimension("x", "continuous", 0), Dimension("y", "continuous", 0)]
-    points = np.column_stack((np.full(1500, 0.1), np.linspace(0.1, 0.1001, 1500)))
-    result = ProductKernelDensity.fit(points, dims, np.array([1e-3, 1e-2])).log_density(
-        np.array([[0.9, 0.1], [0.5, 0.9], [0.1, 0.1]])
-    )
+    points = np.column_stack((np.full(2500, 0.1), np.linspace(0.2, 0.1, 2500)))
+    queries = np.array([[0.9, 0.1], [0.5, 0.9], [0.1, 0.1], [0.1, 0.9]])
+    scaled = (queries[:, np.newaxis] - points) / np.array([1e-3, 1e-2])
+    expected = logsumexp(-0.5 * (scaled**2).sum(axis=2), axis=1) - np.log(2500 * 2 * np.pi * 1e-3 * 1e-2)
 
-    expected = -0.5 * ((np.array([0.9, 0.5]) - 0.1) / 1e-3) ** 2
-    assert np.isfinite(result).all()
-    np.testing.assert_allclose(result[:2], expected, rtol=0.05)
-    assert result[2] > 0
+    result = ProductKernelDensity.fit(points, dims, np.array([1e-3, 1e-2])).log_density(queries)
+
+    np.testing.assert_allclose(result, expected, rtol=1e-12)
+
+
+def test_narrow_kernels_lose_no_digits():
+    """The expanded square of a difference would have lost five: its terms are 250000 times what is left of them."""
+    dims = [Dimension("x", "continuous", 0)]
+    points, queries = np.array([[0.99], [0.01]]), np.array([[0.9913], [0.0097]])
+    expected = -0.5 * (np.array([0.0013, 0.0003]) / 1e-3) ** 2 - np.log(2 * np.sqrt(2 * np.pi) * 1e-3)
+
+    result = ProductKernelDensity.fit(points, dims, np.array([1e-3])).log_density(queries)
+
+    np.testing.assert_allclose(result, expected, rtol=1e-12)
 
 
 def test_a_level_that_the_data_lack_has_a_density():

@@ -207,7 +207,7 @@ def play(
             run.handle(WarmStart(warm))
         run.handle(Reopen())
         # As a restarted master does with the leases of workers that did not come back.
-        for trial in run.scheduler.state.leased():
+        for trial in list(run.scheduler.state.current.values()):
             run.handle(Tell(trial.lease if trial.lease is not None else -1, Released("lost", "its process died")))
         run.run(outcome_of, n_workers, n_outcomes)
         if halt is not None:

@@ -336,6 +336,14 @@ def test_the_live_view_shows_what_is_under_way_and_counts_the_rest():
     assert idle == 25
 
 
+def test_a_narrow_screen_shortens_lines():
+    facts = {**status(), "study": "s" * 64}
+    text = text_of(status_view(facts, width=40, height=11), 40)
+
+    assert [line[:3] for line in text.splitlines()[:6]] == ["sss", "███", "48 ", "", "Inc", "  h"]
+    assert text.splitlines()[2].endswith("…")
+
+
 def test_workers_stand_beside_brackets_where_there_is_room():
     text = text_of(status_view(status(), width=140, height=40), 140)
 
@@ -380,7 +388,7 @@ def test_the_live_view_draws_in_place_and_leaves_nothing():
 
     def get_status():
         asked.append(1)
-        return status()
+        return status(100, 200)
 
     with LiveView(console, get_status) as view:
         assert asked == []
@@ -390,6 +398,7 @@ def test_the_live_view_draws_in_place_and_leaves_nothing():
 
     assert len(asked) == 2
     assert text.count("letter-mlp") >= 2
+    assert "left: worker gone-0" in text, "the last line of the view is on the screen"
     assert text.count("\x1b[1A") > 20
     assert "\x1b[?1049h" not in text
     assert text.endswith("\x1b[2K") or text.rstrip().endswith("\x1b[2K")

@@ -69,6 +69,16 @@ class TestSqliteJournal(JournalConformance):
         assert [record.seq for record in journal.read()] == [1]
 
 
+HOLDER = """
+import sys
+from pathlib import Path
+from bohb_service.journal.run_directory import RunDirectory
+with RunDirectory(Path(sys.argv[1])).locked():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
 def _expect_untouched(path: Path, match: str) -> None:
     before = path.read_bytes()
     for read_only in (True, False):
@@ -143,8 +153,7 @@ def test_only_one_process_serves_a_run_and_death_frees_it(tmp_path):
         [
             sys.executable,
             "-c",
-            "import sys; from pathlib import Path; from bohb_service.journal.run_directory import RunDirectory\n"
-            "with RunDirectory(Path(sys.argv[1])).locked(): print('held', flush=True); sys.stdin.read()",
+            HOLDER,
             str(directory.path),
         ],
         stdin=subprocess.PIPE,

@@ -40,26 +40,26 @@ def sizes(schedule):
 
 
 @pytest.mark.parametrize(
-    ("minimum", "maximum", "eta", "expected", "full_budgets", "evaluations"),
+    ("arguments", "expected", "full_budgets", "evaluations"),
     [
-        (1, 9, 3, THREE, 8, 20),
-        (9, 729, 3, FIVE, 21, 187),
-        (9, 243, 3, FOUR, 15, 65),
-        (3, 81, 3, FOUR, 15, 65),
-        (22.2, 600, 3, FOUR, 15, 65),
-        (400, 3600, 3, THREE, 8, 20),
-        (500, 10000, 3, THREE, 8, 20),
-        (1 / 512, 1, 3, SIX, 33, 569),
-        (1 / 512, 1, 2, TEN, 87, 2117),
+        ((1, 9, 3), THREE, 8, 20),
+        ((9, 729, 3), FIVE, 21, 187),
+        ((9, 243, 3), FOUR, 15, 65),
+        ((3, 81, 3), FOUR, 15, 65),
+        ((22.2, 600, 3), FOUR, 15, 65),
+        ((400, 3600, 3), THREE, 8, 20),
+        ((500, 10000, 3), THREE, 8, 20),
+        ((1 / 512, 1, 3), SIX, 33, 569),
+        ((1 / 512, 1, 2), TEN, 87, 2117),
     ],
 )
-def test_published_schedules(minimum, maximum, eta, expected, full_budgets, evaluations):
-    schedule = HyperbandSchedule(minimum, maximum, eta, SizeRule.HPBANDSTER)
+def test_published_schedules(arguments, expected, full_budgets, evaluations):
+    schedule = HyperbandSchedule(*arguments, SizeRule.HPBANDSTER)
     rungs = [rung for bracket in brackets(schedule) for rung in bracket]
 
     assert sizes(schedule) == expected
     assert sum(rung.size for rung in rungs) == evaluations
-    assert sum(rung.size * rung.budget / maximum for rung in rungs) == pytest.approx(full_budgets, rel=1e-12)
+    assert sum(rung.size * rung.budget for rung in rungs) == pytest.approx(full_budgets * arguments[1], rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,7 @@ def test_budgets_hang_from_the_largest(minimum, maximum, eta, expected):
         (0.001, 1, 10, 4),
         (1 / 3, 27, 3, 5),
         (1 / 9, 1, 3, 3),
+        (5 / 9, 5, 3, 3),
         (1, 2.5**6, 2.5, 7),
         (1, 1.1**5, 1.1, 6),
         (1, 242.999, 3, 5),

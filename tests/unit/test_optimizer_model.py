@@ -116,6 +116,21 @@ def test_the_model_finds_the_good_region_of_every_kind_of_dimension():
     assert np.mean([s.values["kind"] == "b" for s in found]) > 0.8
 
 
+def test_candidates_scatter_with_the_bandwidth_factor():
+    space = floats(2)
+    observations = evaluated(space, 60, total)
+    good = np.array([list(o.values.values()) for o in sorted(observations, key=lambda o: o.loss)[:9]])
+
+    def distance(factor):
+        found = np.array(
+            [list(s.values.values()) for s in suggestions(always(space, bandwidth_factor=factor), observations, 20)]
+        )
+        return np.abs(found[:, np.newaxis] - good).max(axis=2).min(axis=1).mean()
+
+    assert distance(1e-6) < 1e-5
+    assert distance(1e-6) < distance(0.3) < distance(3)
+
+
 def test_interactions_are_seen():
     """Either both high or both low: no dimension alone says anything."""
     space = floats(2)
@@ -141,9 +156,10 @@ def test_ties_rank_in_order_of_arrival():
     assert suggestions(always(space), tied, 10) == suggestions(always(space), ranked, 10)
 
 
-def test_failures_are_bad_points():
+@pytest.mark.parametrize("failure", [math.inf, -math.inf, math.nan])
+def test_failures_are_bad_points(failure):
     space = floats(1)
-    observations = evaluated(space, 60, lambda v: math.inf if v["x0"] > 0.5 else 0.0)
+    observations = evaluated(space, 60, lambda v: failure if v["x0"] > 0.5 else 0.0)
     sampler = always(space)
 
     assert np.mean([s.values["x0"] > 0.5 for s in suggestions(sampler, observations, 100)]) < 0.05
@@ -247,7 +263,8 @@ def test_statsmodels_gives_the_same_proposals(categorical):
 def test_statsmodels_gives_the_same_proposals_for_conditional_spaces():
     pytest.importorskip("statsmodels")
     space = conditional_space()
-    observations = evaluated(space, 150, lambda values: float(len(str(values)) % 7))
+    losses = np.random.Generator(np.random.PCG64(1))
+    observations = evaluated(space, 150, lambda _values: losses.random())
     ours, theirs = (ModelSampler(space, 0, ModelOptions(density=name)) for name in ("own", "statsmodels"))
 
     for number in range(20):

@@ -19,7 +19,7 @@ from bohb_service.optimizer.observation import Observation
 from bohb_service.results.run import load_run
 from bohb_service.scheduler.commands import Suggest, Tell
 from bohb_service.scheduler.events import MasterStarted, TrialCompleted
-from bohb_service.scheduler.outcomes import Failed, Released
+from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.state import StudyState
 from bohb_service.scheduler.trial import REFIT_RUNG, TrialId, TrialState
 
@@ -227,6 +227,57 @@ def test_pauses_between_masters_are_no_working_time(tmp_path):
     assert run.wall_s == pytest.approx(2 + max(spans) - 3600)
     assert max(point.seconds for point in run.completions) == run.wall_s
     assert run.utilisation > 0.7
+
+
+def test_the_larger_budget_wins_though_its_loss_is_higher(tmp_path):
+    def outcome(job):
+        return Completed(job.budget + job.config["x"], {}, job.budget)
+
+    run = load_run(b.play(b.make_study(), tmp_path, outcome))
+    points = run.incumbent_trajectory()
+
+    assert [point.budget for point in points] == sorted(point.budget for point in points)
+    assert (run.incumbent.budget, points[-1].trial) == (9, run.incumbent.trial)
+    assert points[-1].loss > points[0].loss
+
+
+def test_a_late_result_of_an_abandoned_trial(tmp_path):
+    RunDirectory(tmp_path).prepare()
+    journal = SqliteJournal.create(
+        tmp_path / "journal.sqlite", {"study": b.make_study().to_json(), "study_id": "i", "space": b.SPACE_JSON}
+    )
+    play = b.Play(b.make_study(), journal)
+    jobs = [play.ask("w")]
+    for _ in range(3):
+        play.handle(Tell(jobs[-1].lease, Released("lost", "silent")))
+        jobs.append(play.ask("w"))
+    assert jobs[3].trial != jobs[2].trial
+    assert load_run(tmp_path).trials[0].reason == "lost"
+    play.handle(Tell(jobs[0].lease, b.complete(jobs[0])))
+    journal.close()
+
+    row = load_run(tmp_path).trials[0]
+    assert (row.state, row.reason, row.message) == (TrialState.COMPLETED, "", "")
+
+
+def test_a_study_that_goes_on_after_a_failed_final_training(tmp_path):
+    def outcome(job):
+        return Failed("memory", "too much") if job.trial.rung == REFIT_RUNG else b.complete(job)
+
+    b.play(b.make_study(stop={"brackets": 1}), tmp_path, outcome, offers_refit=True)
+    assert load_run(tmp_path).refit_failure == "memory: too much"
+    b.play(b.make_study(stop={"brackets": 2}), tmp_path, offers_refit=True, n_outcomes=1, start=b.START + 100)
+    assert load_run(tmp_path).refit_failure is None
+
+
+def test_a_lost_final_training_is_no_lost_trial(tmp_path):
+    def outcome(job):
+        is_lost = job.trial.rung == REFIT_RUNG and job.attempt == 1
+        return Released("lost", "gone") if is_lost else b.complete(job)
+
+    run = load_run(b.play(b.make_study(), tmp_path, outcome, offers_refit=True))
+
+    assert (run.requeues, run.refit["test_error"]) == ({}, 0.15)
 
 
 def test_a_study_that_goes_on_under_wider_rules(tmp_path):

@@ -92,7 +92,9 @@ def test_of_an_evaluation_that_outlived_its_master_the_rest_counts():
         (1010, leased(1, "a")),
         (1020, completed(0, 1020)),
         (1030, completed(1, 10)),
-    ) == pytest.approx(30 / 30)
+        (1040, leased(2, "a")),
+        (1045, completed(2, 2)),
+    ) == pytest.approx((20 + 10 + 2) / 45)
 
 
 def test_a_worker_that_never_came_back_does_not_count():
@@ -110,8 +112,15 @@ def test_a_worker_that_never_came_back_does_not_count():
     )
 
 
-def test_it_never_exceeds_one():
-    assert share((0, MASTER), (0, leased(0, "a")), (2, completed(0, 30))) == 1
+def test_an_evaluation_cannot_have_taken_longer_than_its_worker_was_there():
+    assert share((0, MASTER), (50, leased(0, "a")), (52, completed(0, 30))) == 1
+    assert share(
+        (0, MASTER),
+        (50, leased(0, "a")),
+        (52, completed(0, 30)),
+        (52, leased(1, "a")),
+        (54, completed(1, 1)),
+    ) == pytest.approx(3 / 4)
 
 
 def test_a_clock_that_is_set_back():

@@ -8,6 +8,7 @@ import pytest
 
 from bohb_service.errors import StudyError
 from bohb_service.study import load_study, parse_study
+from bohb_service.study.problems import show
 
 BAD_STUDIES = runpy.run_path(str(Path(__file__).with_name("bad_studies.py")))["BAD_STUDIES"]
 
@@ -212,3 +213,31 @@ def test_python_data_that_contains_itself(tmp_path):
     data = {"name": "n", "worker": "w", "fidelity": {"min": 1, "max": 2}, "initial": loop}
     with pytest.raises(StudyError, match="nested more than 50 levels deep"):
         parse_study(data, base=tmp_path, source="s")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (1.0, "1.0"),
+        ("a\n'\x1b", '"a\\n\'\\x1b"'),
+        ("x" * 74, "'" + "x" * 74 + "'"),
+        ("x" * 75, "'" + "x" * 74 + "…"),
+        (10**30, str(10**30)),
+        (10**90, "1" + "0" * 74 + "…"),
+        (10**1000, "a whole number of very many digits"),
+        ({"a b": [1, {"c": 2.5}]}, "{'a b': [1, …]}"),
+        ([1] * 1000, "[" + "1, " * 24 + "1,…"),
+        (["y" * 100], "['" + "y" * 28 + "…]"),
+    ],
+)
+def test_values_are_shown_on_one_short_line(value, shown):
+    assert show(value) == shown
+
+
+def test_values_of_any_shape_are_shown_at_once():
+    value = [1] * 40
+    for _ in range(40):
+        value = [value] * 40
+    assert len(show(value)) == 76
