@@ -207,6 +207,12 @@ class Misbehaves(OfTwoFloats):
         time.sleep(0.2)
         return 0.5
 
+    def counts(self):
+        """Nap, and leave a line for each time."""
+        with (self.folder / "counts").open("a") as file:
+            file.write("x")
+        return self.naps()
+
     def naps_longer(self):
         self.leave_trace("napping", os.getpid())
         time.sleep(0.6)
@@ -245,6 +251,7 @@ class Misbehaves(OfTwoFloats):
 
     def closes_everything(self):
         os.closerange(0, 4096)
+        self.leave_trace("busy", os.getpid())
         time.sleep(60)
 
     def starts_a_process(self):
@@ -274,7 +281,11 @@ class Misbehaves(OfTwoFloats):
         os._exit(1)
 
     def forks_and_returns_twice(self):
-        return 0.5 if os.fork() else 0.9
+        """Return in a forked copy first, then in this process."""
+        if os.fork() == 0:
+            return 0.9
+        time.sleep(0.3)
+        return 0.5
 
     def reports_a_lot(self):
         for step in range(25_000):

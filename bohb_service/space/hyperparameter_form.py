@@ -200,7 +200,8 @@ def _default(form: Mapping[str, Any], values: Sequence[Any], place: Place) -> di
 def _scalar(value: Any, place: Place) -> None:
     items = value if isinstance(value, (list, tuple)) else [value]
     for item in items:
-        if not (item is None or isinstance(item, (str, bool, int, float))) or item != item:  # noqa: PLR0124 - NaN
+        is_plain = item is None or isinstance(item, (str, bool, int, float))
+        if not is_plain or (isinstance(item, float) and not math.isfinite(item)):
             raise place.error(
                 f"{show(value)} cannot be a value; use text, numbers, true, false, null, or lists of these"
             )

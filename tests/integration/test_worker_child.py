@@ -410,7 +410,7 @@ def test_a_kill_reaches_descendants_in_other_sessions(bench):
     wait_for(lambda: not is_alive(int(one.trace("stray"))))
 
 
-@pytest.mark.parametrize("how", ["starts_processes_and_sleeps", "holds_the_lock"])
+@pytest.mark.parametrize("how", ["starts_processes_and_sleeps", "holds_the_lock", "closes_everything"])
 def test_a_killed_parent_leaves_nothing_behind(tmp_path, how):
     script = f"""
 import selectors, sys, time

@@ -222,6 +222,7 @@ MISTAKES = {
     "choices": ({"x": {"type": "categorical", "choices": "relu"}}, "^space.x.choices: 'relu' is not a list"),
     "twice": ({"x": ["a", "b", "a"]}, r"^space.x.choices\[2\]: 'a' equals an earlier value"),
     "mapping as choice": ({"x": [{"a": 1}, "b"]}, r"^space.x.choices\[0\]: .* cannot be a value"),
+    "infinite constant": ({"x": float("inf")}, r"^space.x: inf cannot be a value"),
     "constant": ({"x": {"type": "constant", "value": {}}}, r"^space.x.value: \{\} cannot be a value"),
     "weights": (
         {"x": {"type": "categorical", "choices": ["a", "b"], "weights": [1]}},
