@@ -11,18 +11,16 @@ References:
 """
 
 import argparse
-import itertools
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from ConfigSpace import CategoricalHyperparameter, ConfigurationSpace, UniformFloatHyperparameter
 
-from bohb_service.optimizer.brackets import Rung, Schedule, SizeRule
-from bohb_service.optimizer.methods import sampler_of, schedule_of
-from bohb_service.optimizer.observation import Observation
+from bohb_service import BOHB, HyperBand, RandomSearch
+from bohb_service.optimizer.methods import sampler_of
+from bohb_service.optimizer.observation import Observation, Suggestion
 from bohb_service.optimizer.sampler import Sampler
 from bohb_service.optimizer.seeding import Purpose, generator
 from bohb_service.space import SearchSpace
@@ -55,12 +53,12 @@ class CountingOnes:
         self._seed = seed
         self._count = 0
 
-    def space(self) -> SearchSpace:
+    def space(self) -> ConfigurationSpace:
         """The search space."""
         space = ConfigurationSpace()
         space.add([CategoricalHyperparameter(name, [0, 1]) for name in self._categorical])
         space.add([UniformFloatHyperparameter(name, 0.0, 1.0) for name in self._continuous])
-        return SearchSpace(space)
+        return space
 
     def __call__(self, values: Mapping[str, Any], budget: float) -> Evaluation:
         """Tosses ``budget`` coins for each probability."""
@@ -73,37 +71,35 @@ class CountingOnes:
         return Evaluation(budget, float(-ones - seen), (size - ones - sum(shares)) / size)
 
 
-def evaluations(
-    schedule: Schedule, sampler: Sampler, objective: CountingOnes, shown: Callable[[float], float]
-) -> Iterator[Evaluation]:
-    """Evaluations of one sequential run, without end.
+class Shuffled:
+    """A sampler that is told the losses of other evaluations: what is left of BOHB is Hyperband.
 
     Args:
-        schedule: The brackets.
-        sampler: What proposes configurations.
-        objective: What is evaluated.
-        shown: What the sampler is told in place of a loss.
+        sampler: The sampler that is misled.
+        seed: Seed of the lies.
     """
-    observations: list[Observation] = []
-    taken: list[Mapping[str, Any]] = []
 
-    def evaluate(number: int, rung: Rung) -> Evaluation:
-        result = objective(taken[number], rung.budget)
-        observations.append(Observation(number, taken[number], rung.budget, shown(result.loss)))
-        return result
+    def __init__(self, sampler: Sampler, seed: int) -> None:
+        self._sampler = sampler
+        self._seed = seed
+        self._told: list[Observation] = []
 
-    for index in itertools.count():
-        survivors: Sequence[int] = ()
-        for level, rung in enumerate(schedule.bracket(index)):
-            losses = {}
-            for position in range(rung.size):
-                if level == 0:
-                    taken.append(sampler.suggest(len(taken), observations, taken).values)
-                number = len(taken) - 1 if level == 0 else survivors[position]
-                result = evaluate(number, rung)
-                losses[number] = result.loss
-                yield result
-            survivors = sorted(losses, key=lambda number: (losses[number], number))
+    def suggest(
+        self, number: int, observations: Sequence[Observation], taken: Sequence[Mapping[str, Any]]
+    ) -> Suggestion:
+        """What the misled sampler suggests."""
+        for observation in observations[len(self._told) :]:
+            lie = generator(self._seed, Purpose.EVALUATION, len(self._told)).random()
+            self._told.append(replace(observation, loss=lie))
+        return self._sampler.suggest(number, self._told, taken)
+
+
+def evaluations(optimizer: Any, objective: CountingOnes) -> Iterator[Evaluation]:
+    """Evaluations of one sequential run, without end."""
+    while (trial := optimizer.ask()) is not None:
+        result = objective(trial.config, trial.budget)
+        optimizer.tell(trial, result.loss)
+        yield result
 
 
 def regrets(run: Iterator[Evaluation], checkpoints: Sequence[float]) -> list[float]:
@@ -131,26 +127,38 @@ def main() -> None:
     parser.add_argument(
         "--full-budgets", type=float, default=84, metavar="X", help="end of a run, in largest budgets (default 84)"
     )
+    parser.add_argument(
+        "--brackets",
+        choices=("hpbandster", "paper"),
+        default="hpbandster",
+        help="sizes of brackets (default hpbandster)",
+    )
     arguments = parser.parse_args()
     checkpoints = [point for point in CHECKPOINTS if point <= arguments.full_budgets]
     if not checkpoints:
         parser.error(f"--full-budgets must be at least {CHECKPOINTS[0]}")
 
     print(f"{'mean regret ± sd at':20}" + "".join(f"{point:>17}" for point in checkpoints))
-    for label, method, is_told in (
-        ("BOHB", "bohb", True),
-        ("Hyperband", "hyperband", True),
-        ("random search", "random", True),
-        ("BOHB, random losses", "bohb", False),
+    for label, method, is_misled in (
+        ("BOHB", BOHB, False),
+        ("Hyperband", HyperBand, False),
+        ("random search", RandomSearch, False),
+        ("BOHB, random losses", BOHB, True),
     ):
         rows = []
         for seed in range(arguments.seeds):
             objective = CountingOnes(arguments.categorical, arguments.continuous, seed)
-            schedule = schedule_of(method, MINIMUM, MAXIMUM, ETA, SizeRule.HPBANDSTER, integer=False)
-            sampler = sampler_of(method, objective.space(), seed)
-            lies = np.random.Generator(np.random.PCG64(seed))
-            shown = float if is_told else lambda _, lies=lies: lies.random()
-            rows.append(regrets(evaluations(schedule, sampler, objective, shown), checkpoints))
+            sampler = Shuffled(sampler_of("bohb", SearchSpace(objective.space()), seed), seed) if is_misled else None
+            optimizer = method(
+                objective.space(),
+                min_budget=MINIMUM,
+                max_budget=MAXIMUM,
+                eta=ETA,
+                seed=seed,
+                brackets=arguments.brackets,
+                sampler=sampler,
+            )
+            rows.append(regrets(evaluations(optimizer, objective), checkpoints))
         columns = list(zip(*rows, strict=True))
         deviations = [statistics.stdev(column) if len(column) > 1 else 0.0 for column in columns]
         means = [statistics.mean(column) for column in columns]

@@ -1,4 +1,4 @@
-"""Hypothesis strategies that several test files share: `runpy.run_path` this file, test folders are no packages."""
+"""Hypothesis strategies that several test files share."""
 
 import contextlib
 import io
@@ -208,7 +208,8 @@ def configuration_spaces(draw, *, max_size=7, conditions=True, clauses=True):
 
     Its own check of a configuration can be relied on; of its sampling this is not true where clauses are.
     """
-    names = [f"h{i}" for i in range(max_size - draw(st.integers(0, max_size - 1)))]
+    size = max_size - draw(st.integers(0, max_size - 1))
+    names = draw(st.permutations([f"h{i}" for i in range(size)]))  # parents first, whatever the order of the space
     plan = Plan([draw(hyperparameters(name)) for name in names], [], [])
     for position, name in enumerate(names):
         if conditions and position and draw(st.booleans()):

@@ -13,6 +13,7 @@ from ConfigSpace import ConfigurationSpace
 from bohb_service.errors import StudyError
 from bohb_service.optimizer.methods import sampler_of, schedule_of
 from bohb_service.optimizer.observation import Observation, Origin
+from bohb_service.optimizer.sampler import Sampler
 from bohb_service.scheduler.commands import Ask, Suggest, Tell, WarmStart
 from bohb_service.scheduler.outcomes import Completed, Failed
 from bohb_service.scheduler.replies import Job, Wait
@@ -69,6 +70,7 @@ class _AskTell:
         n_brackets: Number of brackets after which nothing more is asked; None goes on for ever.
         initial: Configurations to try first.
         warm_start: Earlier results for the model.
+        sampler: A sampler of your own, instead of the method's; then there are no options.
         options: Options of the sampler, as under ``method`` in a study file.
 
     Raises:
@@ -89,6 +91,7 @@ class _AskTell:
         n_brackets: int | None = None,
         initial: Sequence[Mapping[str, Any]] = (),
         warm_start: Sequence[Observation] = (),
+        sampler: Sampler | None = None,
         **options: Any,
     ) -> None:
         self._space = SearchSpace(space) if isinstance(space, ConfigurationSpace) else read_space(space)
@@ -97,7 +100,9 @@ class _AskTell:
         schedule = schedule_of(self.method, min_budget, max_budget, eta, brackets, integer=False)
         largest = schedule.bracket(0)[-1].budget
         self._scheduler = Scheduler(Settings(schedule, StopRules(brackets=n_brackets), 1, largest, seed))
-        self._sampler = sampler_of(self.method, self._space, seed, options, initial)
+        if sampler is not None and options:
+            raise StudyError(f"options {', '.join(options)}: there are none with a sampler of your own; remove them")
+        self._sampler = sampler or sampler_of(self.method, self._space, seed, options, initial)
         self._taken: list[Mapping[str, Any]] = []
         if warm_start:
             for observation in warm_start:

@@ -66,6 +66,7 @@ class StudyRun:
         self.study = study
         self.directory = RunDirectory(directory)
         self.is_resumed = False
+        self._was_finished = False
         self._n_workers, self._min_workers = workers, min_workers
         self._host, self._port, self._name_server = host, port, name_server
         self._terms = terms
@@ -83,6 +84,10 @@ class StudyRun:
             run = open_run(self.study, self.directory, self._describe, self._clock)
             stack.callback(run.journal.close)
             self.is_resumed = run.is_resumed
+            if run.scheduler.is_finished:
+                self._was_finished = True
+                self._stack = stack.pop_all()
+                return self
             server = Server(self._host, self._port, self.study.name, self._clock, self._name_server)
             stack.callback(lambda: self._master.close() if self._master else None)
             stack.callback(server.close)
@@ -112,11 +117,12 @@ class StudyRun:
         return self
 
     def __exit__(self, *_: object) -> None:
-        master = self._running_master
-        if master.end is None:
-            self.abort()
-        if master.end != "failed":
-            self._let_workers_leave()
+        master = self._master
+        if master is not None:
+            if master.end is None:
+                self.abort()
+            if master.end != "failed":
+                master.left.wait(_FAREWELL_S)
         self._stack.close()
 
     @property
@@ -133,6 +139,8 @@ class StudyRun:
             WorkerSpecError: No local worker can run, and there is no other.
             BohbError: The journal or the sampler failed.
         """
+        if self._was_finished:
+            return True
         master = self._running_master
         ended = master.ended.wait(timeout_s)
         if master.error is not None:
@@ -146,7 +154,7 @@ class StudyRun:
     @property
     def end(self) -> End | None:
         """How the study ended, or None while it goes on."""
-        return self._running_master.end
+        return "finished" if self._was_finished else self._running_master.end
 
     def status(self) -> dict[str, Any]:
         """What is going on; see `bohb_service.master.status.status_of`."""
@@ -154,11 +162,13 @@ class StudyRun:
 
     def drain(self) -> None:
         """Hand out nothing more; the study ends when nothing runs, and can go on later."""
-        self._post(self._running_master.drain)
+        if self._master is not None:
+            self._post(self._master.drain)
 
     def abort(self) -> None:
         """End now; what runs is done again when the study goes on."""
-        self._post(self._running_master.abort)
+        if self._master is not None:
+            self._post(self._master.abort)
 
     def results(self) -> Run:
         """What was found so far."""
@@ -204,7 +214,3 @@ class StudyRun:
 
     def _worker_died(self, name: str, reason: str) -> None:
         self._post(lambda: self._running_master.release(lambda other: other == name, reason))
-
-    def _let_workers_leave(self) -> None:
-        """Give workers a moment to hear that the study has ended."""
-        self._running_master.left.wait(_FAREWELL_S)

@@ -47,7 +47,7 @@ class OpenRun:
         study_id: Identity of this run, also in the file ``id`` of its configurations folder.
         space_json: Its search space.
         seconds_before: Working time of earlier masters.
-        is_resumed: Whether there were earlier masters.
+        is_resumed: Whether the journal was there before.
     """
 
     journal: SqliteJournal
@@ -80,13 +80,15 @@ def open_run(study: Study, directory: RunDirectory, describe: Callable[[], Descr
         meta = _checked_meta(journal, study, directory.path)
         scheduler = Scheduler(settings_for(study, offers_refit=meta["refit"] == "true"))
         seconds_before = _replay(journal, scheduler)
-        events: list[Event] = [MasterStarted(VERSION, socket.gethostname(), os.getpid())]
-        scheduler.state.apply(events[0])
-        if not is_resumed and study.warm_start:
+        events: list[Event] = []
+        if scheduler.state.n_masters == 0 and study.warm_start:
             events += scheduler.handle(WarmStart(_earlier_results(study, meta["space"]))).events
         has_time = study.stop.seconds is None or seconds_before < study.stop.seconds
         events += scheduler.handle(Reopen(frozenset({"seconds"} if has_time else ()))).events
-        journal.append([(clock.now(), event) for event in events])
+        if not scheduler.is_finished:
+            started = MasterStarted(VERSION, socket.gethostname(), os.getpid())
+            scheduler.state.apply(started)
+            journal.append([(clock.now(), event) for event in (started, *events)])
     except BaseException:
         journal.close()
         raise

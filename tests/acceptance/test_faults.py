@@ -99,7 +99,7 @@ def _busy_worker(run_cli, run):
 
 @pytest.mark.parametrize("victim", ["worker", "child"])
 def test_a_killed_worker_or_child_is_noticed_and_its_job_done_again(run_cli, tmp_path, victim):
-    study, run = write_study(tmp_path, worker_options={"sleep_per_unit": 0.15}), tmp_path / "run"
+    study, run = write_study(tmp_path, worker_options={"sleep_per_unit": 0.1}), tmp_path / "run"
     master = run_cli.start("bohb-master", "run", study, "--workers", 2, "--run-dir", run)
     wait_for_results(run, 1)
     worker, child = _busy_worker(run_cli, run)
@@ -182,7 +182,7 @@ def _is_idle(child):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_soon_and_goes_on_later(run_cli, tmp_path, number):
-    study, run = write_study(tmp_path, worker_options={"sleep_per_unit": 0.3}), tmp_path / "run"
+    study, run = write_study(tmp_path, worker_options={"sleep_per_unit": 0.1}), tmp_path / "run"
     command = ("bohb-master", "run", study, "--workers", 2, "--run-dir", run)
     master = run_cli.start(*command)
     wait_for_results(run, 3)
@@ -219,7 +219,7 @@ def test_a_full_disk_stops_the_master_with_a_clear_error_and_nothing_is_lost(run
     if mounted.returncode != 0:
         pytest.skip("this machine does not let us mount a small disk")
     try:
-        study = write_study(tmp_path, worker_options={"sleep_per_unit": 0.02}, stop={"brackets": 30})
+        study = write_study(tmp_path, worker_options={"sleep_per_unit": 0.01}, stop={"brackets": 30})
         run = disk / "run"
         command = ("bohb-master", "run", study, "--workers", 2, "--run-dir", run)
         master = run_cli.start(*command)

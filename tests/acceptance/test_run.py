@@ -195,7 +195,7 @@ def test_check_shows_the_plan_and_its_cost(run_cli, tmp_path):
 
 
 def test_status_while_it_runs_and_stop(run_cli, tmp_path):
-    study, run = write_study(tmp_path, worker_options={"sleep_per_unit": 0.2}), tmp_path / "run"
+    study, run = write_study(tmp_path, worker_options={"sleep_per_unit": 0.1}), tmp_path / "run"
     master = run_cli.start("bohb-master", "run", study, "--workers", 2, "--run-dir", run)
     wait_for_results(run, 2)
     facts = status(run_cli, run)

@@ -1,16 +1,13 @@
 """Whatever stands in a study file: a space, or an error that names the place; never anything else."""
 
 import json
-import runpy
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bohb_service.errors import SpaceError
 from bohb_service.space import SearchSpace, read_space
-
-STRATEGIES = runpy.run_path(str(Path(__file__).parents[1] / "strategies.py"))
+from tests.strategies import configuration_spaces
 
 words = st.sampled_from(
     ["x", "y", "float", "int", "categorical", "ordinal", "constant", "normal", "beta", "gt", "lt", "ne", "adam", "1e-3"]
@@ -57,7 +54,7 @@ def test_the_short_form(form, forbidden):
     assert len(message) < 1500
 
 
-@given(st.data(), STRATEGIES["configuration_spaces"](max_size=3))
+@given(st.data(), configuration_spaces(max_size=3))
 def test_a_damaged_serialised_form(data, configuration_space):
     form = json.loads(SearchSpace(configuration_space).to_json())
     items = [item for part in ("hyperparameters", "conditions", "forbiddens") for item in form[part]]

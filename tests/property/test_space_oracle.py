@@ -2,8 +2,6 @@
 
 import contextlib
 import io
-import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +12,8 @@ from hypothesis import strategies as st
 
 from bohb_service.errors import SpaceError
 from bohb_service.space import SearchSpace
+from tests.strategies import configuration_spaces, values_of
 
-STRATEGIES = runpy.run_path(str(Path(__file__).parents[1] / "strategies.py"))
-configuration_spaces, values_of = STRATEGIES["configuration_spaces"], STRATEGIES["values_of"]
 seeds = st.integers(0, 2**32 - 1)
 
 

@@ -1,6 +1,7 @@
 """Rows of numbers for configurations: what exactly stands in each column."""
 
 import math
+import operator
 import pickle
 
 import numpy as np
@@ -305,6 +306,74 @@ def test_relations_of_mixed_values():
     pairs = [("auto", 1), (2, 2), (2, 3), (3, 3)]
 
     assert space.is_legal(space.encode([{"a": a, "b": b} for a, b in pairs])).tolist() == [a != b for a, b in pairs]
+
+
+COMPARISONS = {
+    "LessThan": operator.lt,
+    "LessThanEquals": operator.le,
+    "GreaterThan": operator.gt,
+    "GreaterThanEquals": operator.ge,
+    "Equals": operator.eq,
+}
+FOUR = {
+    "integer": lambda name, default: Integer(name, (1, 4), default=default),
+    "float": lambda name, default: Float(name, (1.0, 4.0), default=default),
+    "ordinal": lambda name, default: OrdinalHyperparameter(name, [1, 2, 3, 4], default_value=default),
+}
+
+
+@pytest.mark.parametrize("kind", FOUR)
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_every_clause_and_relation(name, kind):
+    compare = COMPARISONS[name]
+    clause, relation = (getattr(forbidden, f"Forbidden{name}{what}", None) for what in ("Clause", "Relation"))
+    if clause is None or relation is None:
+        pytest.skip("this ConfigSpace has no such clause")
+    legal = 4 if compare(1, 2) else 1
+    alone = space_of(FOUR[kind]("x", legal), lambda s: clause(s["x"], 2))
+    both = space_of(FOUR[kind]("x", legal), FOUR[kind]("y", 2), lambda s: relation(s["x"], s["y"]))
+    pairs = [(x, y) for x in (1, 2, 3, 4) for y in (1, 2, 3, 4)]
+
+    told = alone.is_legal(alone.encode([{"x": x} for x in (1, 2, 3, 4)])).tolist()
+    assert told == [not compare(x, 2) for x in (1, 2, 3, 4)]
+    told = both.is_legal(both.encode([{"x": x, "y": y} for x, y in pairs])).tolist()
+    assert told == [not compare(x, y) for x, y in pairs]
+
+
+def test_clauses_about_inactive_hyperparameters_hold_nowhere():
+    space = space_of(
+        Categorical("a", ["on", "off"], default="off"),
+        Integer("b", (1, 4)),
+        Integer("c", (1, 4)),
+        lambda s: EqualsCondition(s["b"], s["a"], "on"),
+        lambda s: ForbiddenEqualsClause(s["b"], 2),
+        lambda s: ForbiddenEqualsRelation(s["b"], s["c"]),
+    )
+    values = [
+        {"a": "off", "c": 2},
+        {"a": "on", "b": 2, "c": 1},
+        {"a": "on", "b": 1, "c": 1},
+        {"a": "on", "b": 1, "c": 2},
+    ]
+
+    assert space.is_legal(space.encode(values)).tolist() == [True, False, False, True]
+
+
+def test_parents_come_before_children_whatever_their_names():
+    space = space_of(
+        Categorical("z", ["on", "off"]),
+        Categorical("m", ["on", "off"]),
+        Float("a", (0.0, 1.0)),
+        lambda s: EqualsCondition(s["m"], s["z"], "on"),
+        lambda s: EqualsCondition(s["a"], s["m"], "on"),
+    )
+
+    assert [dimension.name for dimension in space.dimensions] == ["z", "m", "a"]
+    assert space.decode([[0, 0, 0.5], [0, 1, 0.5], [1, 0, 0.5]]) == [
+        {"z": "on", "m": "on", "a": 0.5},
+        {"z": "on", "m": "off"},
+        {"z": "off"},
+    ]
 
 
 def test_relations_without_an_order_are_refused():

@@ -124,12 +124,15 @@ def test_the_ends_of_the_uniform_numbers_are_legal():
             rows[1::2] = np.nextafter(1.0, 0.0)
             return rows
 
-    for hyperparameter in {**FLOATS, **INTEGERS}.values():
+    no_first = CategoricalHyperparameter("x", ["a", "b", "c", "d"], weights=[0, 1, 1, 0])
+    assert set(draws(no_first, n=200)) == {"b", "c"}
+    for hyperparameter in (*FLOATS.values(), *INTEGERS.values(), no_first):
         space = ConfigurationSpace()
         space.add(hyperparameter)
         search_space = SearchSpace(space)
         for values in search_space.decode(search_space.sample(2, Ends())):
             search_space.check(values)
+            assert hyperparameter is not no_first or values["x"] in ("b", "c")
 
 
 def test_a_normal_prior_without_width_is_refused():
