@@ -54,7 +54,7 @@ def encode_event(event: Event) -> tuple[str, str]:
         value = getattr(event, name)
         encode = _ENCODERS.get(name)
         body[name] = encode(value) if encode else value
-    return kind, json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return kind, json.dumps(body, separators=(",", ":"))
 
 
 def decode_event(kind: str, text: str) -> Event:

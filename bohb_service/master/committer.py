@@ -4,7 +4,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from bohb_service.errors import JournalWriteError
 from bohb_service.journal.journal import Journal
 from bohb_service.scheduler.events import Event
 
@@ -28,7 +27,7 @@ class Committer:
         journal: Journal,
         post: Callable[[Callable[[], None]], None],
         on_durable: Callable[[Sequence[Entry]], None],
-        on_failure: Callable[[JournalWriteError], None],
+        on_failure: Callable[[Exception], None],
     ) -> None:
         self._journal = journal
         self._post = post
@@ -77,7 +76,7 @@ class Committer:
                 return
             try:
                 self._journal.append(entries)
-            except JournalWriteError as error:
+            except Exception as error:  # noqa: BLE001  (whatever it is, nothing may be acknowledged after it)
                 self._post(lambda error=error: self._fail(error))  # type: ignore[misc]  # bound early
                 return
             self._post(lambda entries=entries: self._done(entries))  # type: ignore[misc]  # bound early
@@ -88,7 +87,7 @@ class Committer:
             self._waiting.popleft()[1]()
         self._on_durable(entries)
 
-    def _fail(self, error: JournalWriteError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._failed = True
         self._waiting.clear()
         self._on_failure(error)

@@ -40,9 +40,14 @@ from bohb_service.scheduler.scheduler import Scheduler
 
 log = logging.getLogger("bohb_service.master")
 
-_SHOWN_FAILURES = 20
+_KEPT = 20
 
 End = Literal["finished", "interrupted", "failed"]
+
+
+def is_same_class(one: str, other: str) -> bool:
+    """Whether two worker specs may name the same class: equal, or files of the same name in different places."""
+    return one == other or (".py:" in one and one.rpartition("/")[2] == other.rpartition("/")[2])
 
 
 class Master:
@@ -88,9 +93,9 @@ class Master:
         self.end: End | None = None
         self.error: Exception | None = None
         self.is_draining = False
-        self.lost_workers: list[tuple[str, str]] = []
-        self.failures: deque[TrialFailed] = deque(maxlen=_SHOWN_FAILURES)
-        self.curves: dict[int, list[Report]] = {}
+        self.lost_workers: deque[tuple[str, str]] = deque(maxlen=_KEPT)
+        self.failures: deque[TrialFailed] = deque(maxlen=_KEPT)
+        self.reports: dict[int, Report] = {}
         self._clock = clock
         self._post = post
         self._pace = Pace()
@@ -98,13 +103,13 @@ class Master:
         self._started = clock.monotonic()
         self._last_lease_budget = scheduler.settings.max_budget
         self._leases = LeaseTable(self.terms.lease_s)
-        self._committer = Committer(journal, post, on_events, self._fail)
+        self._committer = Committer(journal, post, on_events, self.fail)
         self._proposer = Proposer(
             make_sampler,
             scheduler.state.observations,
             [configuration.values for configuration in scheduler.state.configurations],
             lambda number, suggestion: post(lambda: self._suggested(number, suggestion)),
-            lambda error: post(lambda: self._fail(error)),
+            lambda error: post(lambda: self.fail(error)),
         )
         for lease in scheduler.state.current:
             self._leases.grant(lease, clock.monotonic())
@@ -127,7 +132,7 @@ class Master:
         Raises:
             ProtocolError: It runs another worker class, or its name is taken.
         """
-        if info.spec and info.spec != self.facts.worker_spec:
+        if info.spec and not is_same_class(info.spec, self.facts.worker_spec):
             raise ProtocolError(
                 f"worker {info.worker} runs {info.spec!r}, but study {self.facts.study!r} needs "
                 f"{self.facts.worker_spec!r}: start it without --worker, or with that one"
@@ -175,7 +180,8 @@ class Master:
         for lease, outcome in request.results:
             self._take(session, lease, outcome)
         for report in request.reports:
-            self.curves.setdefault(report.lease, []).append(report)
+            if self.scheduler.state.holds(report.lease, session.name):
+                self.reports[report.lease] = report
         lost = tuple(lease for lease in request.running if not self.scheduler.state.holds(lease, session.name))
         session.running = set(request.running).difference(lost)
         for lease in session.running:
@@ -183,7 +189,7 @@ class Master:
         acks = tuple(lease for lease, _ in request.results)
         wait_s = min(max(request.wait_s, 0.0), self.terms.wait_s)
         pending = Pending(request.seq, reply, acks, lost, max(0, request.max_jobs), now + wait_s)
-        session.pending = pending
+        self.sessions.park(session, pending)
         self._serve_waiting()
         if session.pending is pending and wait_s == 0.0:
             self._answer(session, ())
@@ -214,11 +220,10 @@ class Master:
             if session.lost_since is not None:
                 self._give_up_if_gone(session, now)
         for lease in self._leases.expired(now):
-            self._leases.drop(lease)
             trial = self.scheduler.state.trial_of(lease)
             holder = trial.worker if trial else "?"
             message = f"no sign of life from worker {holder} for {self.terms.lease_s:g} s"
-            self._handle(Tell(lease, Released("lost", message)))
+            self._end_lease(lease, Released("lost", message))
         limit = self.facts.seconds_limit
         if limit is not None and self.elapsed_s >= limit and self.scheduler.state.stop_reason is None:
             self._handle(Halt("seconds"))
@@ -236,8 +241,7 @@ class Master:
         """
         for lease, trial in list(self.scheduler.state.current.items()):
             if is_dead(trial.worker):
-                self._leases.drop(lease)
-                self._handle(Tell(lease, Released("lost", f"worker {trial.worker}: {reason}")))
+                self._end_lease(lease, Released("lost", f"worker {trial.worker}: {reason}"))
         self._serve_waiting()
 
     # -- calls of commands -----------------------------------------------------------------------------------
@@ -267,11 +271,14 @@ class Master:
         self.failures.extend(event for event in transition.events if isinstance(event, TrialFailed))
         return transition.reply
 
-    def _take(self, session: Session, lease: int, outcome: Outcome) -> None:
+    def _end_lease(self, lease: int, outcome: Outcome) -> None:
         self._handle(Tell(lease, outcome))
         self._leases.drop(lease)
+        self.reports.pop(lease, None)
+
+    def _take(self, session: Session, lease: int, outcome: Outcome) -> None:
+        self._end_lease(lease, outcome)
         session.running.discard(lease)
-        self.curves.pop(lease, None)
         if not isinstance(outcome, Released):
             session.n_finished += 1
             session.busy_s += outcome.seconds
@@ -355,7 +362,7 @@ class Master:
 
     def _answer(self, session: Session, jobs: tuple[Job, ...]) -> None:
         """Answer a session's exchange as soon as everything so far is durable."""
-        pending, session.pending = session.pending, None
+        pending = self.sessions.unpark(session)
         if pending is None:
             return
         answer = Answer(pending.acks, jobs, pending.lost, self._prefetch(self._last_lease_budget), self._stop_text())
@@ -376,8 +383,8 @@ class Master:
                 self.left.set()
             self._committer.when_durable(self.ended.set)
 
-    def _fail(self, error: Exception) -> None:
-        """Stop answering: nothing that is not durable is ever acknowledged."""
+    def fail(self, error: Exception) -> None:
+        """End the run with an error and stop answering: nothing that is not durable is ever acknowledged."""
         if self.error is None:
             self.error, self.end = error, "failed"
             self.ended.set()

@@ -63,11 +63,12 @@ class Session:
 
 
 class Sessions:
-    """All sessions by key, in order of arrival."""
+    """All sessions by key, in order of arrival, and those that wait for a job, in order of waiting."""
 
     def __init__(self) -> None:
         self._by_key: dict[str, Session] = {}
         self._by_name: dict[str, Session] = {}
+        self._waiting: dict[str, Session] = {}
         self._numbers = itertools.count()
 
     def __iter__(self) -> Iterator[Session]:
@@ -87,7 +88,8 @@ class Sessions:
         known = self._by_name.get(info.worker)
         if known is not None and (known.info.host, known.info.pid) == (info.host, info.pid):
             known.info, known.seen, known.lost_since = info, now, None
-            known.pending = known.answered = None
+            known.answered = None
+            self.unpark(known)
             return known, None
         if known is not None and known.lost_since is None:
             raise ProtocolError(
@@ -117,10 +119,24 @@ class Sessions:
 
     def remove(self, session: Session) -> None:
         """Forget a session."""
+        self.unpark(session)
         self._by_key.pop(session.key, None)
         if self._by_name.get(session.name) is session:
             del self._by_name[session.name]
 
+    def park(self, session: Session, pending: Pending) -> None:
+        """Keep an exchange until it is answered."""
+        self.unpark(session)
+        session.pending = pending
+        if pending.max_jobs:
+            self._waiting[session.key] = session
+
+    def unpark(self, session: Session) -> Pending | None:
+        """Take the unanswered exchange of a session, if there is one."""
+        pending, session.pending = session.pending, None
+        self._waiting.pop(session.key, None)
+        return pending
+
     def waiting(self) -> list[Session]:
         """Sessions whose unanswered exchange could take a job, longest waiting first."""
-        return [session for session in self._by_key.values() if session.pending and session.pending.max_jobs]
+        return list(self._waiting.values())

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from bohb_service.master.sessions import Session
 
 _SHOWN_BRACKETS = 12
-_SHOWN_LOST_WORKERS = 20
 _TELLING_SHARE = 0.02
 
 
@@ -47,10 +46,8 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
         "eta_s": elapsed_s * (1 - done) / done if done >= _TELLING_SHARE and state.stop_reason is None else None,
         "share_done": done,
         **progress_of(scheduler),
-        "workers": [_worker(session, state, now) for session in master.sessions],
-        "lost_workers": [
-            {"name": name, "reason": reason} for name, reason in master.lost_workers[-_SHOWN_LOST_WORKERS:]
-        ],
+        "workers": [_worker(session, master, now) for session in master.sessions],
+        "lost_workers": [{"name": name, "reason": reason} for name, reason in master.lost_workers],
         "failures": [
             {"trial": str(event.trial), "reason": event.reason, "message": event.message} for event in master.failures
         ],
@@ -115,15 +112,24 @@ def _bracket(bracket: Bracket, state: StudyState) -> dict[str, Any]:
     return {"bracket": bracket.index, "is_over": bracket.is_over, "rungs": rungs}
 
 
-def _worker(session: "Session", state: StudyState, now: float) -> dict[str, Any]:
-    trials = [trial for lease in sorted(session.running) if (trial := state.trial_of(lease)) is not None]
+def _worker(session: "Session", master: "Master", now: float) -> dict[str, Any]:
+    current = master.scheduler.state.current
+    trials = [(current[lease], master.reports.get(lease)) for lease in sorted(session.running) if lease in current]
     doing = "busy" if trials else "idle"
     return {
         "name": session.name,
         "host": session.info.host,
         "pid": session.info.pid,
         "state": "lost" if session.lost_since is not None else doing,
-        "trials": [{"trial": str(trial.id), "budget": trial.budget} for trial in trials],
+        "trials": [
+            {
+                "trial": str(trial.id),
+                "budget": trial.budget,
+                "step": report.step if report else None,
+                "loss": report.loss if report and math.isfinite(report.loss) else None,
+            }
+            for trial, report in trials
+        ],
         "seen_s": now - session.seen,
         "finished": session.n_finished,
         "busy_s": session.busy_s,

@@ -113,7 +113,7 @@ class MasterClient:
         Raises:
             MasterUnreachableError: The master could not be told.
         """
-        self._caller.call("goodbye", wire.pack([self._session, unstarted, reason]))
+        self._caller.call("goodbye", wire.pack_goodbye(self._session, unstarted, reason))
 
     def close(self) -> None:
         """Close the connection; the next call makes a new one."""

@@ -47,6 +47,10 @@ class Service(Protocol):
         """Hand out nothing more and end when nothing runs."""
         ...
 
+    def fail(self, error: Exception) -> None:
+        """End with an error that is nobody's fault but ours."""
+        ...
+
 
 def _ok(payload: Any) -> bytes:
     return wire.pack(["ok", payload])
@@ -55,6 +59,14 @@ def _ok(payload: Any) -> bytes:
 def _error(error: BohbError) -> bytes:
     code = "unknown-session" if isinstance(error, UnknownSessionError) else "protocol"
     return wire.pack(["error", code, str(error)])
+
+
+def _check_protocol(info: WorkerInfo) -> None:
+    if info.protocol != PROTOCOL_VERSION:
+        raise ProtocolError(
+            f"worker {info.worker} speaks protocol {info.protocol} (version {info.version}), "
+            f"the master {PROTOCOL_VERSION}: install the same version of bohb-service on both"
+        )
 
 
 @expose
@@ -66,42 +78,44 @@ class MasterObject:
 
     def register(self, data: bytes) -> bytes:
         """Admit a worker."""
-        try:
-            info = wire.unpack_info(data)
-            if info.protocol != PROTOCOL_VERSION:
-                raise ProtocolError(
-                    f"worker {info.worker} speaks protocol {info.protocol} (version {info.version}), "
-                    f"the master {PROTOCOL_VERSION}: install the same version of bohb-service on both"
-                )
-            registration = self._service.register(info)
-        except BohbError as error:
-            return _error(error)
-        current_context.client.session = registration.session
-        return _ok(wire.pack_registration(registration))
+        return self._told(self._register, data)
 
     def exchange(self, data: bytes) -> bytes:
         """Deliver results, renew leases, lease jobs."""
-        call = ParkedCall()
-        try:
-            session, request = wire.unpack_request(data)
-            call.connection.session = session
-            self._service.exchange(session, request, lambda answer: call.reply(_ok(wire.pack_answer(answer))))
-        except BohbError as error:
-            return _error(error)
-        raise Parked
+        return self._told(self._exchange, data)
 
     def goodbye(self, data: bytes) -> bytes:
         """Let a worker go."""
+        return self._told(self._goodbye, data)
+
+    def _told(self, call: Callable[[bytes], Any], data: bytes) -> bytes:
+        """The packed result of a call, or its packed error; an error that is not the peer's ends the run."""
         try:
-            match wire.unpack(data):
-                case [str() as session, list() as unstarted, str() as reason]:
-                    current_context.client.session = None
-                    self._service.goodbye(session, tuple(int(lease) for lease in unstarted), reason)
-                case _:
-                    raise ProtocolError("a goodbye has not the form that protocol expects")
+            return _ok(call(data))
         except BohbError as error:
             return _error(error)
-        return _ok(None)
+        except Exception as error:
+            self._service.fail(error)
+            raise
+
+    def _register(self, data: bytes) -> bytes:
+        info = wire.unpack_info(data)
+        _check_protocol(info)
+        registration = self._service.register(info)
+        current_context.client.session = registration.session
+        return wire.pack_registration(registration)
+
+    def _exchange(self, data: bytes) -> None:
+        call = ParkedCall()
+        session, request = wire.unpack_request(data)
+        call.connection.session = session
+        self._service.exchange(session, request, lambda answer: call.reply(_ok(wire.pack_answer(answer))))
+        raise Parked
+
+    def _goodbye(self, data: bytes) -> None:
+        session, unstarted, reason = wire.unpack_goodbye(data)
+        current_context.client.session = None
+        self._service.goodbye(session, unstarted, reason)
 
 
 @expose
@@ -161,11 +175,17 @@ class Server:
             if connection.session is not None:
                 service.disconnected(connection.session)
 
+        def run() -> None:
+            try:
+                self.loop.run()
+            except Exception as error:  # noqa: BLE001  (a loop that has ended must end the run, not hang it)
+                service.fail(error)
+
         self._daemon.register(MasterObject(service), MASTER_OBJECT)
         self._daemon.register(AdminObject(service), ADMIN_OBJECT)
         self.loop.on_close = closed
         self.loop.on_tick = service.tick
-        self._thread = threading.Thread(target=self.loop.run, name="bohb-rpc", daemon=True)
+        self._thread = threading.Thread(target=run, name="bohb-rpc", daemon=True)
         self._thread.start()
 
     def close(self) -> None:

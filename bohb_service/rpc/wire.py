@@ -180,3 +180,24 @@ def unpack_registration(data: bytes) -> Registration:
         ProtocolError: The message has not the right form.
     """
     return _parsed("registration", lambda plain: Registration(*plain), data)
+
+
+def pack_goodbye(session: str, unstarted: tuple[int, ...], reason: str) -> bytes:
+    """A worker's farewell as bytes."""
+    return pack([session, unstarted, reason])
+
+
+def _parse_goodbye(plain: Any) -> tuple[str, tuple[int, ...], str]:
+    session, unstarted, reason = plain
+    if type(session) is not str or type(reason) is not str:
+        raise TypeError("session or reason is no text")
+    return session, _integers(unstarted), reason
+
+
+def unpack_goodbye(data: bytes) -> tuple[str, tuple[int, ...], str]:
+    """Session, leases that were not begun, and reason in a farewell.
+
+    Raises:
+        ProtocolError: The message has not the right form.
+    """
+    return _parsed("goodbye", _parse_goodbye, data)

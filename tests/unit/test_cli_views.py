@@ -21,7 +21,7 @@ from bohb_service.master.terms import StudyFacts
 from bohb_service.optimizer.observation import Suggestion
 from bohb_service.results.run import load_run
 from bohb_service.results.summary import summary_of
-from bohb_service.rpc.messages import Request, WorkerInfo
+from bohb_service.rpc.messages import Report, Request, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.scheduler import Scheduler
 from bohb_service.scheduler.trial import REFIT_RUNG
@@ -241,7 +241,9 @@ def status(n_brackets=4, n_workers=2, *, n_problems=1, n_hyperparameters=9, n_ru
             "host": "node",
             "pid": number,
             "state": "idle" if number % 8 == 0 else "busy",
-            "trials": [{"trial": f"{number}.0", "budget": 1.0}] * (1 + number % 2) if number % 8 else [],
+            "trials": [{"trial": f"{number}.0", "budget": 1.0, "step": 3.0, "loss": 0.25}] * (1 + number % 2)
+            if number % 8
+            else [],
             "seen_s": 0.5 * number,
             "finished": number,
             "busy_s": 1.0,
@@ -438,6 +440,8 @@ def test_the_status_of_a_real_master():
         )
         while not answers:
             posted.get(timeout=10)()
+        report = Report(answers[0].jobs[0].lease, 2.0, 0.5)
+        master.exchange(session, Request(seq=2, reports=(report,), running=(report.lease,)), answers.append)
         text = words(text_of(status_view(master.status(), width=80, height=23)))
     finally:
         master.close()
@@ -445,7 +449,7 @@ def test_the_status_of_a_real_master():
     assert "No workers" in before
     assert "small running" in text
     assert "1 evaluation: 0 completed, 0 failed, 1 running" in text
-    assert "1 worker trial budget finished seen local-1 busy 0.0 1 0" in text
+    assert "1 worker trial budget loss finished seen local-1 busy 0.0 1 0.5 0" in text
 
 
 def test_colours_are_left_out_on_request(monkeypatch):

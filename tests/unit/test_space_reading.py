@@ -10,6 +10,7 @@ import yaml
 from ConfigSpace import (
     AndConjunction,
     ConfigurationSpace,
+    Constant,
     EqualsCondition,
     Float,
     ForbiddenAndConjunction,
@@ -331,6 +332,25 @@ def test_mistakes(name):
     assert "\n" not in str(caught.value)
 
 
+def test_lists_as_choices():
+    space = read_space(
+        {
+            "layers": {"type": "categorical", "choices": [[64, 64], [32], "auto"], "default": [32]},
+            "dropout": {"type": "float", "low": 0, "high": 1, "when": {"layers": [[64, 64]]}},
+            "forbidden": [{"layers": ["auto"]}],
+        }
+    )
+
+    assert space.default() == {"layers": (32,)}
+    space.check({"layers": [64, 64], "dropout": 0.5})
+    with pytest.raises(SpaceError, match="is forbidden"):
+        space.check({"layers": "auto"})
+
+
+def test_a_hyperparameter_may_be_called_hyperparameters():
+    assert read_space({"hyperparameters": 3, "x": [1, 2]}).default() == {"hyperparameters": 3, "x": 2}
+
+
 def test_the_form_is_left_as_it_was(full):
     form = yaml.safe_load(FULL)
     read_space(form)
@@ -430,6 +450,11 @@ def test_values_without_a_json_form():
     space = ConfigurationSpace()
     space.add(NormalFloatHyperparameter("x", 0.5, 0.1, 0, 1, meta={"note": np.int64(1)}))
     assert json.loads(SearchSpace(space).to_json())["hyperparameters"][0]["meta"] == {"note": 1}
+
+    infinite = ConfigurationSpace()
+    infinite.add(Constant("x", float("inf")))
+    with pytest.raises(SpaceError, match=r"the space has no JSON form: Out of range float"):
+        SearchSpace(infinite).to_json()
 
     space.add(Float("y", (0.0, 1.0), meta={"note": object()}))
     with pytest.raises(SpaceError, match=r"the space has no JSON form: <object object at .*type object; use text"):
