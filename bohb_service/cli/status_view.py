@@ -20,8 +20,8 @@ _WORKER_ORDER = {"lost": 0, "busy": 1, "idle": 2}
 _TALL = 30
 _INCUMBENT_LINES = 3
 _BETWEEN = 4
-_LONGEST_NAME = 20
-_OTHER_COLUMNS = 58
+_LONGEST_NAME = 28
+_OTHER_COLUMNS = 50
 _SHOWN_BRACKETS = 20
 
 Status = Mapping[str, Any]
@@ -177,7 +177,7 @@ def _incumbent(status: Status, width: int) -> list[Text]:
 
 def _worker_rows(workers: Sequence[Mapping[str, Any]], longest_name: int) -> tuple[list[list[Text]], int]:
     """The cells of the table of workers, those that need a look first, and its width; the first row is the heading."""
-    heads = (plural(len(workers), "worker"), "", "trial", "budget", "loss", "finished", "seen")
+    heads = (plural(len(workers), "worker"), "", "trial", "budget", "finished", "seen")
     rows = [[Text(head, style="bold") for head in heads]]
     for worker in _ordered(workers):
         name = plain(worker["name"])
@@ -190,7 +190,6 @@ def _worker_rows(workers: Sequence[Mapping[str, Any]], longest_name: int) -> tup
                 Text(worker["state"], style=_WORKER_STYLES.get(worker["state"], "")),
                 Text(f"{trials[0]['trial']}{more}" if trials else ""),
                 Text(budget(trials[0]["budget"]) if trials else ""),
-                Text(figure(trials[0]["loss"]) if trials else ""),
                 Text(str(worker["finished"])),
                 Text(f"{duration(max(0.0, worker['seen_s']))} ago", style="dim"),
             ]
@@ -210,7 +209,7 @@ def _workers(workers: Sequence[Mapping[str, Any]], cells: list[list[Text]], most
     table = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     for _ in range(3):
         table.add_column(no_wrap=True)
-    for _ in range(4):
+    for _ in range(3):
         table.add_column(justify="right", no_wrap=True)
     n_shown = len(workers) if most is None or len(workers) <= most else max(0, most - 1)
     for row in cells[: n_shown + 1]:

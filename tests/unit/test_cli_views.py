@@ -442,14 +442,16 @@ def test_the_status_of_a_real_master():
             posted.get(timeout=10)()
         report = Report(answers[0].jobs[0].lease, 2.0, 0.5)
         master.exchange(session, Request(seq=2, reports=(report,), running=(report.lease,)), answers.append)
-        text = words(text_of(status_view(master.status(), width=80, height=23)))
+        status = master.status()
+        text = words(text_of(status_view(status, width=80, height=23)))
     finally:
         master.close()
 
     assert "No workers" in before
     assert "small running" in text
     assert "1 evaluation: 0 completed, 0 failed, 1 running" in text
-    assert "1 worker trial budget loss finished seen local-1 busy 0.0 1 0.5 0" in text
+    assert "1 worker trial budget finished seen local-1 busy 0.0 1 0" in text
+    assert status["workers"][0]["trials"] == [{"trial": "0.0", "budget": 1.0, "step": 2.0, "loss": 0.5}]
 
 
 def test_colours_are_left_out_on_request(monkeypatch):
