@@ -1,131 +1,21 @@
 """The service itself, with its real threads and journal, a clock moved by hand and no network."""
 
-import queue
-import threading
-import time
-
 import pytest
 
 from bohb_service.errors import JournalWriteError, ProtocolError, UnknownSessionError
-from bohb_service.journal.memory import MemoryJournal
-from bohb_service.master.master import Master
 from bohb_service.master.terms import StudyFacts
-from bohb_service.optimizer.brackets import FullBudgetSchedule, HyperbandSchedule
-from bohb_service.optimizer.observation import Suggestion
+from bohb_service.optimizer.brackets import FullBudgetSchedule
 from bohb_service.rpc.messages import Request, WorkerInfo
 from bohb_service.scheduler.events import TrialCompleted, TrialLeased, TrialRequeued
-from bohb_service.scheduler.invariants import check_invariants
 from bohb_service.scheduler.outcomes import Completed, Released
-from bohb_service.scheduler.scheduler import Scheduler, Settings
-from bohb_service.scheduler.stopping import StopRules
-from bohb_service.testing.clock import ManualClock
-
-
-class GatedJournal(MemoryJournal):
-    """A journal whose disk can be made to hang or to fail."""
-
-    def __init__(self):
-        super().__init__()
-        self.gate = threading.Event()
-        self.gate.set()
-        self.error = None
-
-    def append(self, entries):
-        assert self.gate.wait(10)
-        if self.error:
-            raise self.error
-        super().append(entries)
-
-
-class CountingSampler:
-    def __init__(self):
-        self.seen = []
-
-    def suggest(self, number, observations, taken):
-        assert len(taken) == number
-        self.seen.append(len(observations))
-        return Suggestion({"x": float(number)}, "prior")
-
-
-class House:
-    """A master and the event loop that it believes to run on: this test's thread."""
-
-    def __init__(self, *, schedule=None, journal=None, scheduler=None, facts=None, min_workers=0, **stop):
-        self.posted = queue.SimpleQueue()
-        self.clock = ManualClock()
-        self.journal = journal or GatedJournal()
-        self.sampler = CountingSampler()
-        schedule = schedule or HyperbandSchedule(1, 9)
-        rules = StopRules(**(stop or {"brackets": 3}))
-        self.scheduler = scheduler or Scheduler(Settings(schedule, rules, 3, 9.0, seed=0))
-        facts = facts or StudyFacts("study", "id", "w", {}, "/c", None, None)
-        self.master = Master(
-            self.scheduler,
-            self.journal,
-            facts,
-            self.clock,
-            self.posted.put,
-            lambda: self.sampler,
-            min_workers=min_workers,
-        )
-
-    def pump(self, until=None, seconds=10.0):
-        """Run posted work until a condition holds; without one, until nothing more comes for a moment."""
-        deadline = time.monotonic() + seconds
-        while until is None or not until():
-            try:
-                self.posted.get(timeout=0.05 if until is None else 1.0)()
-            except queue.Empty:
-                if until is None:
-                    return
-            assert time.monotonic() < deadline, "it did not happen in time"
-            check_invariants(self.scheduler)
-
-    def close(self):
-        self.journal.gate.set()
-        self.master.close()
-
-    def events(self, kind):
-        return [record.event for record in self.journal.read() if isinstance(record.event, kind)]
-
-
-class Peer:
-    """A worker's side of the protocol."""
-
-    def __init__(self, house, name="w", pid=1, host="elsewhere", running=()):
-        self.house = house
-        self.name = name
-        self.seq = 0
-        info = WorkerInfo(name, host, pid, 0.0, "0", running=running)
-        self.session = house.master.register(info).session
-
-    def say(self, **request):
-        """Send an exchange; the list of answers it gets, filled later."""
-        self.seq += 1
-        return self.send(Request(self.seq, **request))
-
-    def send(self, request):
-        answers = []
-        self.house.master.exchange(self.session, request, answers.append)
-        return answers
-
-    def ask(self, **request):
-        answers = self.say(**{"max_jobs": 1, "wait_s": 20.0, **request})
-        self.house.pump(lambda: answers)
-        return answers[0]
+from bohb_service.scheduler.scheduler import Scheduler
+from tests.house import Peer, houses
 
 
 @pytest.fixture
 def house():
-    houses = []
-
-    def make(**options):
-        houses.append(House(**options))
-        return houses[-1]
-
-    yield make
-    for each in houses:
-        each.close()
+    with houses() as make:
+        yield make
 
 
 def test_a_worker_gets_jobs_and_delivers(house):
