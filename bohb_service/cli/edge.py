@@ -9,8 +9,8 @@ from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from bohb_service.cli.exit_codes import ExitCode
 from bohb_service.errors import BohbError, JournalError, StudyError, TransportError
+from bohb_service.exit_codes import ExitCode
 
 P = ParamSpec("P")
 R = TypeVar("R")

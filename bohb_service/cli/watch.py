@@ -11,10 +11,10 @@ import click
 from rich.console import Console
 
 from bohb_service.api.study_run import StudyRun
-from bohb_service.cli.exit_codes import ExitCode
 from bohb_service.cli.lines import EventLines, configure_logging
 from bohb_service.cli.live import LiveView
 from bohb_service.cli.tables import show, summary_table
+from bohb_service.exit_codes import ExitCode
 from bohb_service.results.run import Run, load_run
 from bohb_service.results.summary import summary_of
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from bohb_service.clock import Clock
+from bohb_service.exit_codes import ExitCode
 from bohb_service.journal.run_directory import RunDirectory
 
 LOCAL_PREFIX = "local-"
@@ -177,7 +178,7 @@ class LocalFleet:
         if now - slot.since > _HEALTHY_SECONDS:
             slot.restarts = 0
         tail = self._tail(worker.name)
-        if code == 2 or slot.restarts >= len(RESTART_SECONDS):
+        if code == ExitCode.USAGE or slot.restarts >= len(RESTART_SECONDS):
             slot.is_done = True
             slot.error = f"local workers cannot run ({how}): {tail}"
             return

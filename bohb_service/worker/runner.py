@@ -9,12 +9,12 @@ from typing import assert_never
 
 from bohb_service.clock import Clock, SystemClock
 from bohb_service.errors import ProtocolError, StudyError
+from bohb_service.exit_codes import ExitCode
 from bohb_service.rpc.messages import Answer, Registration, Report, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.worker.conversation import Conversation
 from bohb_service.worker.events import Broken, Dropped, Finished, Limits, Reported, Started, SupervisorEvent
-from bohb_service.worker.exit_codes import WorkerExit
 from bohb_service.worker.folders import Folders, find_folders
 from bohb_service.worker.link import Link, Master
 from bohb_service.worker.process import Launch
@@ -84,7 +84,7 @@ class WorkerRunner:
         self._broken: Broken | None = None
 
     def run(self) -> int:
-        """Work until the study ends or something else ends it; the exit code, one of `WorkerExit`."""
+        """Work until the study ends or something else ends it; the exit code, one of `ExitCode`."""
         with self._signals:
             self._selector.register(self._signals, selectors.EVENT_READ)
             try:
@@ -99,7 +99,7 @@ class WorkerRunner:
 
     # -- the loop --------------------------------------------------------------------------------------------
 
-    def _work(self) -> WorkerExit:
+    def _work(self) -> ExitCode:
         try:
             while (code := self._step()) is None:
                 pass
@@ -107,10 +107,10 @@ class WorkerRunner:
             return self._end_broken(Broken(str(error)))
         except ProtocolError as error:
             log.error("the master refuses this worker: %s", error)  # noqa: TRY400 - the message is the whole story
-            return WorkerExit.NO_MASTER
+            return ExitCode.UNREACHABLE
         return code
 
-    def _step(self) -> WorkerExit | None:
+    def _step(self) -> ExitCode | None:
         """Do one thing; the exit code when it was the last."""
         level = self._signals.level()
         if level is StopLevel.PREEMPT:
@@ -274,18 +274,18 @@ class WorkerRunner:
 
     # -- ends ------------------------------------------------------------------------------------------------
 
-    def _end_stopped(self, reason: str) -> WorkerExit:
+    def _end_stopped(self, reason: str) -> ExitCode:
         log.info("stopping: %s", reason)
         unstarted = self._end_process(is_orderly=True)
         self._leave(unstarted, reason)
-        return WorkerExit.STUDY_ENDED
+        return ExitCode.OK
 
-    def _end_drained(self) -> WorkerExit:
+    def _end_drained(self) -> ExitCode:
         self._end_process(is_orderly=True)
         self._leave((), "interrupted")
-        return WorkerExit.INTERRUPTED
+        return ExitCode.INTERRUPTED
 
-    def _end_preempted(self) -> WorkerExit:
+    def _end_preempted(self) -> ExitCode:
         is_signal = self._signals.was_terminated
         if self._supervisor is not None:
             self._take_events(self._supervisor.poll())
@@ -295,17 +295,17 @@ class WorkerRunner:
                 cause = "SIGTERM or SIGUSR1" if is_signal else "SIGINT"
                 self._outbox.add(running, Released("preempted", f"worker {self._info.worker} got {cause}"))
             self._leave(unstarted, "preempted")
-        return WorkerExit.PREEMPTED if is_signal else WorkerExit.INTERRUPTED
+        return ExitCode.TRY_AGAIN if is_signal else ExitCode.INTERRUPTED
 
-    def _end_broken(self, broken: Broken) -> WorkerExit:
+    def _end_broken(self, broken: Broken) -> ExitCode:
         log.error("worker cannot be used: %s%s", broken.message, f"\n{broken.detail}" if broken.detail else "")
         self._leave(self._end_process(is_orderly=False), f"worker cannot be used: {broken.message}")
-        return WorkerExit.UNUSABLE
+        return ExitCode.USAGE
 
-    def _end_orphaned(self, patience: float) -> WorkerExit:
+    def _end_orphaned(self, patience: float) -> ExitCode:
         self._end_process(is_orderly=False)
         log.error("no master for %g s; giving up (results not delivered: %d)", patience, len(self._outbox.leases))
-        return WorkerExit.NO_MASTER
+        return ExitCode.UNREACHABLE
 
     def _end_process(self, *, is_orderly: bool) -> tuple[int, ...]:
         """End the objective process; the leases that go back."""

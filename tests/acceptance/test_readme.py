@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bohb_service.cli.exit_codes import ExitCode
 from bohb_service.cli.master import main as master
 from bohb_service.cli.worker import main as worker
+from bohb_service.exit_codes import ExitCode
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)

@@ -30,7 +30,7 @@ def test_the_results_are_those_of_its_time(golden):
 
 
 def test_it_can_be_gone_on_with(golden):
-    directory, expected = golden
+    directory, _ = golden
     journal = SqliteJournal.open(directory / "journal.sqlite")
     study = Study.from_json(journal.meta["study"])
     scheduler = Scheduler(settings_for(study, offers_refit=journal.meta["refit"] == "true"))

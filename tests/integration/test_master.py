@@ -1,15 +1,30 @@
 """The service itself, with its real threads and journal, a clock moved by hand and no network."""
 
+import os
+import queue
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
 import pytest
 
 from bohb_service.errors import JournalWriteError, ProtocolError, UnknownSessionError
+from bohb_service.master.committer import Committer
+from bohb_service.master.master import is_same_class
+from bohb_service.master.processes import is_process_gone
+from bohb_service.master.proposer import Proposer
 from bohb_service.master.terms import StudyFacts
 from bohb_service.optimizer.brackets import FullBudgetSchedule
-from bohb_service.rpc.messages import Request, WorkerInfo
-from bohb_service.scheduler.events import TrialCompleted, TrialLeased, TrialRequeued
+from bohb_service.optimizer.observation import Suggestion
+from bohb_service.rpc.messages import Registration, Request, WorkerInfo
+from bohb_service.scheduler.events import StudyStopped, TrialCompleted, TrialLeased, TrialRequeued
 from bohb_service.scheduler.outcomes import Completed, Released
 from bohb_service.scheduler.scheduler import Scheduler
-from tests.house import Peer, houses
+from bohb_service.scheduler.trial import REFIT_RUNG
+from tests.house import GatedJournal, Peer, houses
 
 
 @pytest.fixture
@@ -275,3 +290,540 @@ def test_preempted_work_is_done_again_without_using_an_attempt(house):
     job = peer.ask().jobs[0]
     answer = peer.ask(results=((job.lease, Released("preempted", "evicted")),))
     assert (answer.jobs[0].trial, answer.jobs[0].attempt) == (job.trial, 1)
+
+
+def test_a_worker_is_told_all_it_needs_to_know(house):
+    facts = StudyFacts("name", "identity", "m:C", {"a": [1]}, "/there", 5.0, 100)
+    peer = Peer(house(facts=facts))
+    assert peer.registration == Registration(
+        session=peer.session,
+        study="name",
+        worker_spec="m:C",
+        worker_options={"a": [1]},
+        configurations="/there",
+        study_id="identity",
+        limit_seconds=5.0,
+        limit_memory_mb=100,
+        lease_s=60.0,
+        heartbeat_s=15.0,
+        wait_s=20.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "runs"), [("m:C", True), ("", True), ("m:D", False), ("/a/w.py:C", False), ("C", False)]
+)
+def test_a_worker_may_be_told_its_class_if_it_is_the_right_one(house, spec, runs):
+    here = house(facts=StudyFacts("study", "id", "m:C", {}, "/c", None, None))
+    info = WorkerInfo("w", "h", 1, 0.0, "0", spec=spec)
+    if runs:
+        assert here.master.register(info).worker_spec == "m:C"
+    else:
+        with pytest.raises(ProtocolError, match=f"worker w runs '{spec}', but study 'study' needs 'm:C'"):
+            here.master.register(info)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("/a/w.py:C", "/b/w.py:C", True),
+        ("w.py:C", "/b/w.py:C", True),
+        ("/a/w.py:C", "/b/w.py:D", False),
+        ("/a/v.py:C", "/b/w.py:C", False),
+        ("a/m:C", "b/m:C", False),
+        ("m:C", "m:C", True),
+        ("m:C", "n:C", False),
+    ],
+)
+def test_a_file_may_lie_elsewhere_on_the_workers_machine(one, other, same):
+    assert is_same_class(one, other) is same
+    assert is_same_class(other, one) is same
+
+
+def test_an_exchange_that_waits_in_vain_is_answered_at_its_deadline(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    busy, idle, patient = Peer(here, "busy"), Peer(here, "idle"), Peer(here, "patient")
+    job = busy.ask().jobs[0]
+    short = idle.say(results=((99, Completed(1.0)),), running=(7,), max_jobs=1, wait_s=5.0)
+    long = patient.say(max_jobs=1, wait_s=1e9)
+    here.clock.advance(4.9)
+    here.master.tick()
+    here.pump()
+    assert not short
+    here.clock.advance(0.1)
+    here.master.tick()
+    here.pump(lambda: short)
+    assert (short[0].acks, short[0].jobs, short[0].lost, short[0].stop) == ((99,), (), (7,), None)
+    here.clock.advance(14.9)
+    here.master.tick()
+    here.pump()
+    assert not long
+    here.clock.advance(0.1)
+    here.master.tick()
+    here.pump(lambda: long)
+    assert long[0].jobs == ()
+    assert here.scheduler.state.holds(job.lease, "busy")
+
+
+@pytest.mark.parametrize("wait_s", [0.0, -5.0])
+def test_who_does_not_wait_is_answered_at_once(house, wait_s):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    peer = Peer(here)
+    assert peer.ask(wait_s=wait_s).jobs == ()
+    here.pump(lambda: here.scheduler.state.unassigned)
+    answer = peer.ask(wait_s=wait_s)
+    assert [str(job.trial) for job in answer.jobs] == ["0.0"]
+    assert peer.ask(max_jobs=-1, wait_s=wait_s).jobs == ()
+
+
+def test_who_has_waited_longest_is_served_first(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=3)
+    peers = {name: Peer(here, name) for name in ("a", "b", "c")}
+    here.journal.gate.clear()
+    waiting = {name: peers[name].say(max_jobs=1, wait_s=20.0) for name in ("c", "a", "b")}
+    here.journal.gate.set()
+    here.pump(lambda: all(waiting.values()))
+    assert [event.worker for event in here.events(TrialLeased)] == ["c", "a", "b"]
+
+
+def test_all_who_wait_get_something_proposed(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=40)
+    peers = [Peer(here, f"w{i}") for i in range(12)]
+    waiting = [peer.say(max_jobs=1, wait_s=20.0) for peer in peers]
+    here.pump(lambda: all(waiting))
+    assert sorted(answers[0].jobs[0].lease for answers in waiting) == list(range(12))
+    here.pump()
+    # One ahead for every fourth worker.
+    assert len(here.scheduler.state.unassigned) == 3
+
+
+def test_two_workers_have_one_proposal_ahead(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=40)
+    peers = [Peer(here, f"w{i}") for i in range(2)]
+    for peer in peers:
+        peer.ask()
+    here.pump()
+    assert len(here.scheduler.state.unassigned) == 1
+
+
+def test_what_is_held_counts_against_what_may_be_held(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=500)
+    peer = Peer(here)
+    Peer(here, "other")
+    held = ()
+    for _ in range(3):  # 20 ms of work ahead are four jobs of 5 ms beside the running one
+        job = peer.ask(running=held).jobs[0]
+        peer.ask(results=((job.lease, Completed(1.0, seconds=0.005)),), running=held, max_jobs=0, wait_s=0.0)
+    here.pump()
+    leases = ()
+    while len(leases) < 5:
+        answer = peer.ask(running=leases, max_jobs=16)
+        assert answer.prefetch == 5
+        leases += tuple(job.lease for job in answer.jobs)
+    assert len(leases) == 5
+    full = peer.ask(running=leases, max_jobs=16)
+    assert len(full.jobs) == 1
+    assert set(peer.ask(running=(*leases, full.jobs[0].lease), max_jobs=0, wait_s=0.0).lost) == set()
+
+
+def test_a_worker_whose_process_is_gone_is_given_up_at_once(house):
+    here = house()
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    peer = Peer(here, pid=process.pid, host=socket.gethostname())
+    job = peer.ask().jobs[0]
+    here.master.disconnected(peer.session)
+    assert not here.scheduler.state.holds(job.lease, "w")
+    assert here.master.status()["lost_workers"] == [{"name": "w", "reason": "its process died"}]
+    here.pump(lambda: here.events(TrialRequeued))
+    assert here.events(TrialRequeued)[0].message == "worker w: its process died"
+
+
+def test_a_worker_whose_process_lives_has_its_grace_period_on_this_machine_too(house):
+    here = house()
+    own = psutil.Process()
+    peer = Peer(here, pid=own.pid, host=socket.gethostname(), started=own.create_time())
+    here.master.disconnected(peer.session)
+    here.clock.advance(5.0)
+    here.master.tick()
+    assert len(here.master.sessions) == 1
+    here.clock.advance(0.1)
+    here.master.tick()
+    assert len(here.master.sessions) == 0
+
+
+@pytest.mark.parametrize(("offset", "gone"), [(0.0, False), (1.5, False), (-1.5, False), (2.5, True), (-2.5, True)])
+def test_a_process_is_known_by_its_start_too(offset, gone):
+    own = psutil.Process()
+    assert is_process_gone(socket.gethostname(), own.pid, own.create_time() + offset) is gone
+    assert is_process_gone("elsewhere", own.pid, own.create_time() + offset) is False
+    assert is_process_gone(socket.gethostname(), 2**22 + 1, 0.0) is True
+
+
+def test_a_zombie_is_gone():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        started = psutil.Process(process.pid).create_time()
+        assert not is_process_gone(socket.gethostname(), process.pid, started)
+        process.stdin.close()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert is_process_gone(socket.gethostname(), process.pid, started)
+
+
+def test_a_return_within_the_grace_period_is_forgiven_by_an_exchange_too(house):
+    here = house()
+    peer = Peer(here)
+    job = peer.ask().jobs[0]
+    here.master.disconnected(peer.session)
+    here.clock.advance(4)
+    peer.ask(running=(job.lease,), max_jobs=0, wait_s=0.0)
+    here.clock.advance(4)
+    here.master.tick()
+    assert here.scheduler.state.holds(job.lease, "w")
+    assert here.master.status()["workers"][0]["state"] == "busy"
+
+
+def test_a_registration_renews_the_leases_that_are_still_held_and_no_others(house):
+    here = house()
+    peer, other = Peer(here), Peer(here, "other")
+    mine, theirs = peer.ask().jobs[0].lease, other.ask().jobs[0].lease
+    here.clock.advance(50)
+    Peer(here, running=(mine, theirs, 99))
+    workers = {worker["name"]: worker for worker in here.master.status()["workers"]}
+    assert [trial["trial"] for trial in workers["w"]["trials"]] == ["0.0"]
+    here.clock.advance(11)
+    here.master.tick()
+    assert here.scheduler.state.holds(mine, "w")
+    assert not here.scheduler.state.holds(theirs, "other")
+    here.clock.advance(49)
+    here.master.tick()
+    assert not here.scheduler.state.holds(mine, "w")
+    assert here.scheduler.state.n_requeued == 2
+
+
+def test_after_a_return_numbers_may_begin_again(house):
+    here = house()
+    peer = Peer(here)
+    first = peer.ask().jobs[0]
+    back = Peer(here, running=(first.lease,))
+    answer = back.ask(results=((first.lease, Completed(0.5)),))
+    assert answer.acks == (first.lease,)
+    assert answer.jobs[0].lease == 1
+
+
+def test_calls_of_unknown_sessions(house):
+    here = house()
+    here.master.goodbye("nobody", (0,), "bye")
+    here.master.disconnected("nobody")
+    with pytest.raises(UnknownSessionError, match="register again"):
+        here.master.exchange("nobody", Request(1), print)
+    assert here.master.status()["lost_workers"] == []
+
+
+def test_a_worker_that_was_replaced_is_not_known_any_more(house):
+    here = house()
+    old = Peer(here, pid=1)
+    here.master.disconnected(old.session)
+    new = Peer(here, pid=2)
+    assert len(here.master.sessions) == 1
+    with pytest.raises(UnknownSessionError):
+        old.say()
+    here.master.goodbye(old.session, (), "too late")
+    assert new.ask().jobs
+    assert [gone["reason"] for gone in here.master.status()["lost_workers"]] == [
+        "its process was replaced by another of the same name"
+    ]
+
+
+def test_enough_workers_are_needed_once_only(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=9, min_workers=2)
+    one, two = Peer(here, "one"), Peer(here, "two")
+    here.master.goodbye(one.session, (), "bye")
+    assert two.ask().jobs
+
+
+def test_a_worker_that_leaves_makes_room_for_those_who_wait(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    busy, idle = Peer(here, "busy"), Peer(here, "idle")
+    job = busy.ask().jobs[0]
+    waiting = idle.say(max_jobs=1, wait_s=20.0)
+    here.pump()
+    assert not waiting
+    here.master.goodbye(busy.session, (), "leaving")
+    here.pump(lambda: waiting)
+    assert waiting[0].jobs[0].trial == job.trial
+    assert (here.events(TrialRequeued)[0].reason, here.events(TrialRequeued)[0].message) == (
+        "lost",
+        "worker busy: leaving",
+    )
+
+
+def test_the_end_is_told_to_all_and_known_when_all_have_left(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    busy, idle = Peer(here, "busy"), Peer(here, "idle")
+    job = busy.ask().jobs[0]
+    waiting = idle.say(max_jobs=1, wait_s=20.0)
+    last = busy.ask(results=((job.lease, Completed(0.5)),))
+    here.pump(here.master.ended.is_set)
+    here.pump(lambda: waiting)
+    assert last.stop == waiting[0].stop == "the study is finished (evaluations)"
+    assert (here.master.end, here.master.error) == ("finished", None)
+    assert idle.ask().stop == last.stop
+    here.master.goodbye(busy.session, (), "bye")
+    assert not here.master.left.is_set()
+    here.master.goodbye(idle.session, (), "bye")
+    assert here.master.left.is_set()
+
+
+def test_the_end_is_not_told_before_it_is_durable(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    peer = Peer(here)
+    job = peer.ask().jobs[0]
+    here.journal.gate.clear()
+    peer.say(results=((job.lease, Completed(0.5)),), max_jobs=1, wait_s=20.0)
+    here.pump()
+    assert here.master.end == "finished"
+    assert not here.master.ended.is_set()
+    here.journal.gate.set()
+    here.pump(here.master.ended.is_set)
+    assert isinstance(here.records()[-1].event, StudyStopped)
+
+
+def test_an_abort_answers_all_and_leaves_the_study_open(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    busy, idle = Peer(here, "busy"), Peer(here, "idle")
+    job = busy.ask().jobs[0]
+    waiting = idle.say(max_jobs=1, wait_s=20.0)
+    here.master.abort()
+    here.pump(here.master.ended.is_set)
+    assert here.master.end == "interrupted"
+    assert waiting[0].jobs == ()
+    assert here.scheduler.state.stop_reason is None
+    assert here.scheduler.state.holds(job.lease, "busy")
+    here.master.abort()
+    assert busy.ask(results=((job.lease, Completed(0.5)),)).acks == (job.lease,)
+    assert here.master.end == "interrupted"
+
+
+def test_with_nobody_there_the_end_is_the_end(house):
+    here = house()
+    here.master.drain()
+    assert (here.master.end, here.master.ended.is_set(), here.master.left.is_set()) == ("interrupted", True, True)
+
+
+def test_draining_tells_why_and_takes_results(house):
+    here = house()
+    one, two = Peer(here, "one"), Peer(here, "two")
+    jobs = one.ask().jobs[0], two.ask().jobs[0]
+    here.master.drain()
+    here.master.drain()
+    answer = one.ask(results=((jobs[0].lease, Completed(1.0)),), wait_s=0.0)
+    assert (answer.jobs, answer.stop) == ((), None)
+    assert here.master.end is None
+    last = two.ask(results=((jobs[1].lease, Completed(1.0)),))
+    assert last.stop == "the master was asked to stop"
+    assert here.scheduler.state.n_completed == 2
+
+
+def test_the_clock_ends_the_search_but_not_the_refit(house):
+    facts = StudyFacts("study", "id", "w", {}, "/c", None, None, seconds_limit=100.0)
+    here = house(facts=facts, refit=True)
+    peer = Peer(here)
+    job = peer.ask().jobs[0]
+    job = peer.ask(results=((job.lease, Completed(0.5)),)).jobs[0]
+    here.clock.advance(100)
+    here.master.tick()
+    refit = peer.ask(running=(job.lease,)).jobs[0]
+    assert refit.trial.rung == REFIT_RUNG
+    here.clock.advance(10)
+    here.master.tick()
+    last = peer.ask(results=((refit.lease, Completed(0.5, {"test_error": 0.1})),))
+    assert last.stop == "the study is finished (seconds)"
+    assert [event.reason for event in here.events(StudyStopped)] == ["seconds"]
+
+
+def test_every_event_is_told_once_it_is_durable_and_in_order(house):
+    here = house()
+    peer = Peer(here)
+    job = peer.ask().jobs[0]
+    here.journal.gate.clear()
+    told = len(here.heard)
+    here.clock.advance(7)
+    peer.say(results=((job.lease, Completed(0.5)),), max_jobs=0)
+    here.pump()
+    assert len(here.heard) == told
+    here.journal.gate.set()
+    here.pump(lambda: len(here.heard) > told)
+    assert here.heard == [record.event for record in here.records()]
+    assert here.records()[-1].at == here.clock.now()
+
+
+def test_closing_makes_the_last_events_durable(house):
+    here = house()
+    peer = Peer(here)
+    job = peer.ask().jobs[0]
+    peer.say(results=((job.lease, Completed(0.5)),), max_jobs=0)
+    here.master.close()
+    assert len(here.events(TrialCompleted)) == 1
+
+
+def test_only_the_first_error_is_kept(house):
+    here = house()
+    first, second = RuntimeError("first"), RuntimeError("second")
+    here.master.fail(first)
+    here.master.fail(second)
+    assert (here.master.error, here.master.end, here.master.ended.is_set()) == (first, "failed", True)
+
+
+class Ledger:
+    """A committer, what it told, and the loop it posts to: the test's thread."""
+
+    def __init__(self):
+        self.journal = GatedJournal()
+        self.posted = queue.SimpleQueue()
+        self.told = []
+        self.failures = []
+        self.committer = Committer(self.journal, self.posted.put, self.told.append, self.failures.append)
+
+    def add(self, *names):
+        self.committer.add([(0.0, StudyStopped(name)) for name in names])
+
+    def run_one(self):
+        self.posted.get(timeout=10)()
+
+
+@pytest.fixture
+def ledger():
+    ledger = Ledger()
+    yield ledger
+    ledger.journal.gate.set()
+    ledger.committer.close()
+
+
+def test_events_that_come_while_the_disk_is_busy_share_one_commit(ledger):
+    heard = []
+    ledger.committer.when_durable(lambda: heard.append("nothing to wait for"))
+    assert heard == ["nothing to wait for"]
+    ledger.journal.gate.clear()
+    ledger.add("a")
+    ledger.committer.when_durable(lambda: heard.append("a"))
+    deadline = time.monotonic() + 10
+    while ledger.committer._entries:  # until the thread is in its first append
+        assert time.monotonic() < deadline
+    ledger.add("b", "c")
+    ledger.add()
+    ledger.committer.when_durable(lambda: heard.append("bc"))
+    ledger.committer.when_durable(lambda: heard.append("bc again"))
+    ledger.add("d")
+    ledger.committer.when_durable(lambda: heard.append("d"))
+    ledger.journal.gate.set()
+    ledger.run_one()
+    assert heard[1:] == ["a"]
+    ledger.run_one()
+    assert heard[2:] == ["bc", "bc again", "d"]
+    assert ledger.journal.appended == [1, 3]
+    assert [[event.reason for _, event in entries] for entries in ledger.told] == [["a"], ["b", "c", "d"]]
+    ledger.committer.when_durable(lambda: heard.append("at once"))
+    assert heard[5:] == ["at once"]
+
+
+def test_answers_come_before_the_news_of_their_events(ledger):
+    heard = []
+    ledger.committer._on_durable = lambda _: heard.append("event")
+    ledger.add("a")
+    ledger.committer.when_durable(lambda: heard.append("answer"))
+    ledger.run_one()
+    assert heard == ["answer", "event"]
+
+
+@pytest.mark.parametrize("error", [JournalWriteError("disk full"), RuntimeError("a bug")])
+def test_after_a_failed_commit_nothing_is_called_durable_any_more(ledger, error):
+    heard = []
+    ledger.journal.error = error
+    ledger.add("a")
+    ledger.committer.when_durable(lambda: heard.append("a"))
+    ledger.run_one()
+    ledger.committer.when_durable(lambda: heard.append("later"))
+    ledger.add("b")
+    ledger.committer.when_durable(lambda: heard.append("b"))
+    ledger.committer.close()
+    assert (heard, ledger.told, ledger.failures) == ([], [], [error])
+    assert ledger.posted.empty()
+
+
+def test_a_failure_with_nothing_to_wait_for_is_no_licence(ledger):
+    heard = []
+    ledger.add("a")
+    ledger.run_one()
+    ledger.journal.error = JournalWriteError("disk full")
+    ledger.add("b")
+    ledger.run_one()
+    ledger.committer._durable = ledger.committer._appended
+    ledger.committer.when_durable(lambda: heard.append("never"))
+    assert not heard
+
+
+class Proposals:
+    """A proposer with a sampler that the test can hold or break."""
+
+    def __init__(self, taken=()):
+        self.gate = threading.Event()
+        self.gate.set()
+        self.observations = []
+        self.delivered = queue.SimpleQueue()
+        self.failures = queue.SimpleQueue()
+        self.calls = []
+        self.proposer = Proposer(
+            lambda: self, self.observations, taken, lambda *news: self.delivered.put(news), self.failures.put
+        )
+
+    def suggest(self, number, observations, taken):
+        self.calls.append((number, len(observations), list(taken)))
+        assert self.gate.wait(10)
+        return Suggestion({"x": number}, "prior")
+
+    def close(self):
+        self.gate.set()
+        self.proposer.close()
+
+
+def test_proposals_are_made_up_to_what_was_asked_for_and_no_further():
+    made = Proposals(taken=[{"x": "old"}])
+    made.proposer.request(1)
+    made.proposer.request(3)
+    assert [made.delivered.get(timeout=10)[0] for _ in range(2)] == [1, 2]
+    made.observations.append("result")
+    made.proposer.request(2)
+    made.proposer.request(4)
+    number, suggestion = made.delivered.get(timeout=10)
+    assert (number, suggestion.values) == (3, {"x": 3})
+    made.close()
+    assert made.delivered.empty()
+    assert [(number, seen) for number, seen, _ in made.calls] == [(1, 0), (2, 0), (3, 1)]
+    assert made.calls[2][2] == [{"x": "old"}, {"x": 1}, {"x": 2}]
+
+
+def test_closing_ends_proposals_after_the_one_under_way():
+    made = Proposals()
+    made.gate.clear()
+    made.proposer.request(100)
+    deadline = time.monotonic() + 10
+    while not made.calls:
+        assert time.monotonic() < deadline
+    closing = threading.Thread(target=made.proposer.close)
+    closing.start()
+    while not made.proposer._closing:
+        assert time.monotonic() < deadline
+    made.gate.set()
+    closing.join(10)
+    assert len(made.calls) == 1
+
+
+def test_a_sampler_that_cannot_be_built_is_a_failure_too():
+    failures = queue.SimpleQueue()
+
+    def make():
+        raise ImportError("no such package")
+
+    proposer = Proposer(make, [], [], print, failures.put)
+    assert str(failures.get(timeout=10)) == "no such package"
+    proposer.close()

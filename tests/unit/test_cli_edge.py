@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from bohb_service import errors
 from bohb_service.cli.edge import Address, exit_code_of, guarded
-from bohb_service.cli.exit_codes import ExitCode
+from bohb_service.exit_codes import ExitCode
 
 CODES = {
     errors.BohbError: 1,

@@ -1,9 +1,23 @@
+import hashlib
+
 import pytest
 
 from bohb_service.optimizer.brackets import Rung
 from bohb_service.optimizer.observation import Observation
 from bohb_service.scheduler.commands import Ask, Halt, Reopen, Suggest, Tell, WarmStart
-from bohb_service.scheduler.events import RungClosed, TrialAbandoned, TrialLeased
+from bohb_service.scheduler.events import (
+    BracketOpened,
+    ConfigurationSuggested,
+    MasterStarted,
+    RungClosed,
+    StudyReopened,
+    StudyStopped,
+    TrialAbandoned,
+    TrialCompleted,
+    TrialFailed,
+    TrialLeased,
+    TrialRequeued,
+)
 from bohb_service.scheduler.invariants import check_invariants
 from bohb_service.scheduler.lease_table import LeaseTable
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
@@ -330,3 +344,279 @@ def test_leases_expire_unless_renewed():
     table.drop(2)
     assert table.expired(15.0) == [3]
     assert len(table) == 2
+
+
+def kinds(transition):
+    return [type(event) for event in transition.events]
+
+
+def test_what_was_told_is_written_down_in_full():
+    scheduler = make([(9, 1)], attempts=1)
+    jobs = [ask(scheduler, f"w{i}") for i in range(4)]
+    told = [
+        tell(scheduler, jobs[0], Completed(0.5, {"a": 1}, 2.0, ((1.0, 0.75),))),
+        tell(scheduler, jobs[1], Failed("timeout", "too slow", "where it was", 3.0, ((1.0, 0.25),))),
+        tell(scheduler, jobs[2], Released("lost", "gone")),
+        tell(scheduler, jobs[3], Released("preempted", "evicted")),
+    ]
+    assert [transition.events for transition in told] == [
+        (TrialCompleted(TrialId(0, 0), 0, 0.5, {"a": 1}, 2.0, ((1.0, 0.75),)),),
+        (TrialFailed(TrialId(1, 0), 1, "timeout", "too slow", "where it was", 3.0, ((1.0, 0.25),)),),
+        (TrialAbandoned(TrialId(2, 0), 2, "lost", "gone"),),
+        (TrialRequeued(TrialId(3, 0), 3, "preempted", "evicted", used_attempt=False),),
+    ]
+    assert {transition.reply for transition in told} == {Accepted()}
+    running = ask(scheduler)
+    assert scheduler.handle(Halt("seconds")).events == (
+        TrialRequeued(TrialId(3, 0), running.lease, "stopped", "the search ended (seconds)", used_attempt=False),
+        StudyStopped("seconds"),
+    )
+
+
+def test_a_lease_is_written_down_in_full():
+    scheduler = make([(1, 1)], refit=True)
+    scheduler.handle(Ask("a"))
+    scheduler.handle(Suggest(0, {"x": 1}, "prior"))
+    first = scheduler.handle(Ask("a"))
+    assert first.events == (TrialLeased(TrialId(0, 0), 0, 1, 0, 1, "a"),)
+    tell(scheduler, first.reply, Released("lost", "gone"))
+    assert scheduler.handle(Ask("b")).events == (TrialLeased(TrialId(0, 0), 0, 1, 1, 2, "b"),)
+    scheduler.handle(Tell(1, Completed(0.5)))
+    refit = scheduler.handle(Ask("c"))
+    assert refit.events == (TrialLeased(TrialId(0, REFIT_RUNG), -1, 1, 2, 1, "c"),)
+    assert refit.reply == Job(2, TrialId(0, REFIT_RUNG), 1, {"x": 1}, 1, 1, first.reply.seed)
+
+
+def test_everything_is_counted_once():
+    scheduler = make([(3, 1), (1, 3)], attempts=1)
+    for origin in ("model", "prior", "model"):
+        scheduler.handle(Suggest(len(scheduler.state.configurations), {"x": 0}, origin))
+    tell(scheduler, ask(scheduler), Released("preempted", "evicted"))
+    tell(scheduler, ask(scheduler), Completed(1.0))
+    tell(scheduler, ask(scheduler), Failed("exception", "boom"))
+    tell(scheduler, ask(scheduler), Released("lost", "gone"))
+    ask(scheduler)
+    for _ in range(2):
+        scheduler.state.apply(MasterStarted("0", "head", 1))
+    state = scheduler.state
+    assert (state.n_completed, state.n_failed, state.n_abandoned, state.n_requeued) == (1, 1, 1, 1)
+    assert (state.n_from_model, state.n_masters, state.running, state.started) == (2, 2, 1, 4)
+    assert state.trials[TrialId(1, 0)].loss == float("inf")
+    fresh = make([(1, 1)]).state
+    assert not any((fresh.n_completed, fresh.n_failed, fresh.n_abandoned, fresh.n_requeued, fresh.n_masters))
+    assert not any((fresh.n_from_model, fresh.running, fresh.started, fresh.spent))
+
+
+def test_a_lease_is_held_by_its_worker_alone_and_only_while_it_is_current():
+    scheduler = make([(2, 1)])
+    job = ask(scheduler, "a")
+    assert scheduler.state.holds(job.lease, "a")
+    assert not scheduler.state.holds(job.lease, "b")
+    assert not scheduler.state.holds(job.lease + 1, "a")
+    assert not scheduler.state.holds(-1, "a")
+    tell(scheduler, job, Completed(1.0))
+    assert not scheduler.state.holds(job.lease, "a")
+
+
+def test_seeds_are_those_of_study_and_configuration():
+    scheduler = make([(3, 1)])
+    digests = [hashlib.sha256(f"7:{number}".encode()).hexdigest() for number in range(3)]
+    assert [ask(scheduler).seed for _ in range(3)] == [int(digest[:8], 16) // 2 for digest in digests]
+
+
+def test_a_late_result_takes_a_waiting_trial_out_of_its_queue():
+    scheduler = make([(2, 1), (1, 3)])
+    slow, other = ask(scheduler, "slow"), ask(scheduler, "other")
+    tell(scheduler, slow, Released("lost", "silent"))
+    tell(scheduler, slow, Completed(0.5))
+    assert ask(scheduler, "fast") == Wait(needs_suggestion=False)
+    tell(scheduler, other, Completed(1.0))
+    assert ask(scheduler, "fast").trial == TrialId(0, 1)
+
+
+def test_a_rung_closes_once_however_late_a_result_comes():
+    scheduler = make([(1, 1)], [(1, 1)], attempts=1)
+    lost = ask(scheduler)
+    running = ask(scheduler)
+    events = tell(scheduler, lost, Released("lost", "silent")).events
+    assert RungClosed(0, 0, ()) in events
+    late = tell(scheduler, lost, Completed(0.5)).events
+    assert RungClosed not in {type(event) for event in late}
+    tell(scheduler, running, Completed(1.0))
+    assert [bracket.is_over for bracket in scheduler.state.brackets] == [True, True]
+
+
+def test_after_the_end_nothing_happens_any_more():
+    scheduler = make([(1, 1)])
+    play(scheduler, lambda job: Completed(1.0))
+    for command in (Ask("w"), Halt("seconds"), Tell(0, Completed(0.0)), Reopen()):
+        assert scheduler.handle(command).events == ()
+    assert scheduler.handle(Ask("w")).reply == Stop("brackets")
+    assert scheduler.missing_suggestions(10) == 0
+
+
+def test_a_search_that_goes_on_cannot_be_reopened():
+    scheduler = make([(3, 1)])
+    ask(scheduler)
+    transition = scheduler.handle(Reopen(frozenset({"seconds"})))
+    assert (transition.events, transition.reply) == ((), Accepted(duplicate=True))
+
+
+def test_a_better_loss_must_be_wanted_to_go_on_after_one_was_reached():
+    found = make([(1, 1)], [(1, 1)], loss=0.5, brackets=2)
+    tell(found, ask(found), Completed(0.25))
+    assert found.state.stop_reason == "loss"
+    for loss, goes_on in ((0.5, False), (0.25, False), (0.125, True)):
+        again = make([(1, 1)], [(1, 1)], loss=loss, brackets=2)
+        again.state = found.state
+        transition = again.handle(Reopen())
+        assert transition.reply == Accepted(duplicate=not goes_on)
+        assert kinds(transition) == ([StudyReopened] if goes_on else [])
+    assert ask(again).trial == TrialId(1, 0)
+
+
+def test_a_reopened_search_that_may_start_nothing_ends_at_once():
+    found = make([(1, 1)], loss=0.5, evaluations=1)
+    tell(found, ask(found), Completed(0.25))
+    again = make([(1, 1)], loss=0.0, evaluations=1)
+    again.state = found.state
+    assert again.handle(Reopen()).events == (StudyReopened(), StudyStopped("evaluations"))
+
+
+def test_reopening_forgets_the_refit_and_takes_it_back_from_its_worker():
+    scheduler = make([(1, 1)], refit=True)
+    tell(scheduler, ask(scheduler), Completed(1.0))
+    tell(scheduler, ask(scheduler), Completed(1.0, {"test_error": 0.5}))
+    longer = make([(1, 1)], [(1, 1)], refit=True)
+    longer.state = scheduler.state
+    longer.handle(Reopen())
+    assert longer.state.refit is None
+    tell(longer, ask(longer), Completed(0.5))
+    running = ask(longer)
+    assert running.trial == TrialId(1, REFIT_RUNG)
+    longest = make([(1, 1)], [(1, 1)], [(1, 1)], refit=True)
+    longest.state = longer.state
+    longest.handle(Reopen())
+    check_invariants(longest)
+    assert longest.state.running == 0
+    assert tell(longest, running, Completed(0.0)).reply == Accepted(duplicate=True)
+
+
+@pytest.mark.parametrize("rule", [{"full_budgets": 1.9}, {"evaluations": 4}])
+def test_a_promoted_trial_that_may_not_start_waits_for_those_that_run(rule):
+    scheduler = make([(3, 1), (1, 3)], [(3, 1)], **rule)
+    jobs = [ask(scheduler, f"w{i}") for i in range(4)]
+    for job in jobs[:3]:
+        tell(scheduler, job, Completed(1.0))
+    assert ask(scheduler) == Wait(needs_suggestion=False)
+    assert scheduler.state.started == 4
+    tell(scheduler, jobs[3], Completed(1.0))
+    assert scheduler.state.stop_reason == next(iter(rule))
+
+
+def test_an_empty_warm_start_is_none():
+    scheduler = make([(1, 1)])
+    transition = scheduler.handle(WarmStart(()))
+    assert (transition.events, transition.reply) == ((), Accepted(duplicate=True))
+
+
+def test_a_warm_start_after_the_first_suggestion_comes_too_late():
+    scheduler = make([(1, 1)])
+    scheduler.handle(Ask("w"))
+    scheduler.handle(Suggest(0, {"x": 0}, "prior"))
+    transition = scheduler.handle(WarmStart((Observation(-1, {"x": 1}, 1.0, 0.5),)))
+    assert (transition.events, transition.reply) == ((), Accepted(duplicate=True))
+
+
+def test_a_lease_that_has_ended_cannot_be_given_back():
+    scheduler = make([(1, 1)])
+    first = ask(scheduler, "a")
+    tell(scheduler, first, Released("preempted", "evicted"))
+    second = ask(scheduler, "b")
+    transition = tell(scheduler, first, Released("lost", "gone"))
+    assert (transition.events, transition.reply) == ((), Accepted(duplicate=True))
+    assert scheduler.state.holds(second.lease, "b")
+
+
+def test_suggestions_ahead_shrink_with_what_was_started():
+    scheduler = make([(9, 1)], evaluations=4)
+    ask(scheduler)
+    assert scheduler.missing_suggestions(100) == 3
+    scheduler.handle(Suggest(1, {"x": 1}, "prior"))
+    assert scheduler.missing_suggestions(100) == 2
+    assert scheduler.missing_suggestions(2) == 1
+
+
+def test_many_rungs_and_brackets_promote_by_their_own_sizes():
+    scheduler = make([(5, 1), (3, 2), (2, 4)], [(2, 2), (1, 4)])
+    losses = {configuration: (configuration * 3) % 7 for configuration in range(7)}
+    order, _ = play(scheduler, lambda job: Completed(float(losses[job.trial.configuration])))
+    assert order == ["0.0", "1.0", "2.0", "3.0", "4.0", "0.1", "3.1", "1.1", "0.2", "3.2", "5.0", "6.0", "5.1"]
+
+
+@pytest.mark.parametrize(
+    ("event", "match"),
+    [
+        (BracketOpened(2, (Rung(1, 1.0),)), "bracket 2 was opened, but 1 is next"),
+        (ConfigurationSuggested(2, {}, "prior"), "configuration 2 was suggested, but 1 is next"),
+        (ConfigurationSuggested(0, {}, "prior"), "configuration 0 was suggested, but 1 is next"),
+        (TrialLeased(TrialId(1, 0), 0, 1.0, 0, 1, "w"), "trial 1.0 was leased out of turn"),
+    ],
+)
+def test_records_of_another_study_are_refused(event, match):
+    scheduler = make([(2, 1)])
+    scheduler.handle(Ask("w"))
+    scheduler.handle(Suggest(0, {"x": 0}, "prior"))
+    with pytest.raises(ValueError, match=match):
+        scheduler.state.apply(event)
+
+
+def test_a_lease_without_a_configuration_is_refused():
+    scheduler = make([(2, 1)])
+    scheduler.handle(Ask("w"))
+    with pytest.raises(ValueError, match="out of turn"):
+        scheduler.state.apply(TrialLeased(TrialId(0, 0), 0, 1.0, 0, 1, "w"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "started", "spent", "share", "reason"),
+    [
+        (StopRules(), 10**9, 1e9, 1.0, None),
+        (StopRules(evaluations=3), 2, 0.0, 1.0, None),
+        (StopRules(evaluations=3), 3, 0.0, 1.0, "evaluations"),
+        (StopRules(full_budgets=1.0), 0, 0.5, 0.5, None),
+        (StopRules(full_budgets=0.3), 0, 0.1 + 0.1, 0.1, None),  # the sum is above 0.3 by rounding alone
+        (StopRules(full_budgets=1.0), 0, 0.5, 0.500001, "full_budgets"),
+        (StopRules(full_budgets=1.0), 0, 1.0, 0.001, "full_budgets"),
+        (StopRules(evaluations=3, full_budgets=1.0), 3, 1.0, 1.0, "evaluations"),
+        (StopRules(evaluations=9, full_budgets=1.0), 3, 1.0, 1.0, "full_budgets"),
+    ],
+)
+def test_what_may_start(rules, started, spent, share, reason):
+    assert rules.forbids_start(started, spent, share) == reason
+
+
+def test_which_brackets_may_open_and_which_loss_is_enough():
+    assert [StopRules(brackets=2).forbids_bracket(index) for index in range(3)] == [False, False, True]
+    assert not StopRules().forbids_bracket(10**9)
+    assert [StopRules(loss=0.5).is_reached_by(loss) for loss in (0.4, 0.5, 0.6)] == [True, True, False]
+    assert StopRules(loss=0.0).is_reached_by(-1.0)
+    assert not StopRules().is_reached_by(-1e9)
+
+
+def test_a_loss_that_is_not_low_enough_ends_nothing():
+    scheduler = make([(1, 1)], [(1, 1)], loss=0.5, brackets=2)
+    tell(scheduler, ask(scheduler), Completed(0.625))
+    assert scheduler.state.stop_reason is None
+    tell(scheduler, ask(scheduler), Completed(0.5))
+    assert scheduler.state.stop_reason == "loss"
+
+
+@pytest.mark.parametrize("text", ["", "1", "1.", ".1", "a.b", "1.refits", "1.2.3"])
+def test_what_names_no_trial_is_refused(text):
+    with pytest.raises(ValueError, match="invalid literal"):
+        TrialId.parse(text)
+
+
+def test_only_results_are_final():
+    assert {state for state in TrialState if state.is_final} == {TrialState.COMPLETED, TrialState.FAILED}
