@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -59,19 +59,3 @@ def _leave(message: str, code: ExitCode) -> NoReturn:
         traceback.print_exc()
     click.echo(f"error: {message}", err=True)
     sys.exit(code)
-
-
-class Address(click.ParamType[str]):
-    """``HOST:PORT``, with brackets around an IPv6 address."""
-
-    name = "host:port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The address, checked."""
-        text = str(value)
-        host, separator, port = text.rpartition(":")
-        if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
-            self.fail(f"{text!r} is no HOST:PORT, e.g. 10.0.0.5:9090", param, ctx)
-        if ":" in host and not (host.startswith("[") and host.endswith("]")):
-            self.fail(f"{text!r}: write an IPv6 address in brackets, e.g. [::1]:9090", param, ctx)
-        return text

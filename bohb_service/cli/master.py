@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from bohb_service._version import VERSION
-from bohb_service.cli.edge import Address, guarded
+from bohb_service.cli.edge import guarded
+from bohb_service.cli.options import Address, option
 
 _EPILOG = """\b
 Exit codes: 0 done; 1 failure; 2 wrong options, study file or worker; 3 no evaluation succeeded;
@@ -16,9 +17,7 @@ Exit codes: 0 done; 1 failure; 2 wrong options, study file or worker; 3 no evalu
 75 stopped on request; 130 interrupted; 143 terminated. After the last three the same command goes on."""
 
 _RUN_DIRECTORY = click.argument("directory", type=click.Path(path_type=Path), envvar="BOHB_RUN_DIR")
-_AS_JSON = click.option(
-    "--json", "as_json", is_flag=True, envvar="BOHB_JSON", show_envvar=True, help="Print JSON on stdout."
-)
+_AS_JSON = option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=_EPILOG)
@@ -34,55 +33,43 @@ def main() -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
+@option(
     "--run-dir",
     type=click.Path(path_type=Path),
-    envvar="BOHB_RUN_DIR",
-    show_envvar=True,
     help="Where the run is stored. Default: runs/NAME.",
 )
-@click.option(
+@option(
     "--workers",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    envvar="BOHB_WORKERS",
-    show_envvar=True,
     help="Workers to start on this machine.",
 )
-@click.option(
+@option(
     "--min-workers",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    envvar="BOHB_MIN_WORKERS",
-    show_envvar=True,
     help="Begin only when so many workers, from wherever, have joined.",
 )
-@click.option(
+@option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    envvar="BOHB_HOST",
-    show_envvar=True,
     help="Address of this machine that workers connect to.",
 )
-@click.option(
+@option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
-    envvar="BOHB_PORT",
-    show_envvar=True,
     help="TCP port. Default: a free one.",
 )
-@click.option(
+@option(
     "--nameserver",
     type=Address(),
-    envvar="BOHB_NAMESERVER",
-    show_envvar=True,
     help="External Pyro5 name server to register at, beside the embedded one.",
 )
-@click.option("--log-json", is_flag=True, envvar="BOHB_LOG_JSON", show_envvar=True, help="Log as JSON lines.")
+@option("--log-json", is_flag=True, help="Log as JSON lines.")
 @_AS_JSON
 @guarded
 def run(
@@ -155,13 +142,11 @@ def status(*, directory: Path, as_json: bool) -> None:
 
 @main.command()
 @_RUN_DIRECTORY
-@click.option(
+@option(
     "--top",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    envvar="BOHB_TOP",
-    show_envvar=True,
     help="How many of the best configurations to show.",
 )
 @_AS_JSON

@@ -6,8 +6,9 @@ from pathlib import Path
 import click
 
 from bohb_service._version import VERSION
-from bohb_service.cli.edge import Address, guarded
+from bohb_service.cli.edge import guarded
 from bohb_service.cli.lines import configure_logging
+from bohb_service.cli.options import Address, option
 from bohb_service.errors import StudyError
 
 _EPILOG = """\b
@@ -20,47 +21,37 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options or worker class; 4 no 
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=_EPILOG,
 )
-@click.option(
+@option(
     "--run-dir",
     type=click.Path(path_type=Path),
-    envvar="BOHB_RUN_DIR",
-    show_envvar=True,
     help="Run directory of the study, if this machine sees it; tells where the master is.",
 )
-@click.option(
+@option(
     "--nameserver",
     type=Address(),
-    envvar="BOHB_NAMESERVER",
-    show_envvar=True,
     help="Name server: the address the master prints, or an external Pyro5 name server.",
 )
-@click.option("--study", envvar="BOHB_STUDY", show_envvar=True, help="Name of the study at the name server.")
-@click.option(
+@option("--study", help="Name of the study at the name server.")
+@option(
     "--worker",
     "spec",
     default="",
-    envvar="BOHB_WORKER",
-    show_envvar=True,
     help="Worker class: entry point, package.module:Class or path/to/file.py:Class. Default: as the study says.",
 )
-@click.option("--name", envvar="BOHB_NAME", show_envvar=True, help="Unique name. Default: host, pid and a few letters.")
-@click.option(
+@option("--name", help="Unique name. Default: host, pid and a few letters.")
+@option(
     "--scratch",
     type=click.Path(path_type=Path, file_okay=False),
-    envvar="BOHB_SCRATCH",
-    show_envvar=True,
     help="Where configurations keep their files when the run directory is not visible here. Default: temporary folder.",
 )
-@click.option(
+@option(
     "--orphan-timeout",
     type=click.FloatRange(min=0),
     default=3600.0,
     show_default=True,
-    envvar="BOHB_ORPHAN_TIMEOUT",
-    show_envvar=True,
     help="Seconds without a master after which the worker gives up.",
 )
-@click.option("--log-json", is_flag=True, envvar="BOHB_LOG_JSON", show_envvar=True, help="Log as JSON lines.")
+@option("--log-json", is_flag=True, help="Log as JSON lines.")
 @click.version_option(VERSION, prog_name="bohb-worker")
 @click.pass_context
 @guarded

@@ -750,6 +750,18 @@ def test_after_a_failed_commit_nothing_is_called_durable_any_more(ledger, error)
     assert ledger.posted.empty()
 
 
+def test_closing_waits_for_the_disk(ledger):
+    ledger.journal.gate.clear()
+    ledger.add("a")
+    closing = threading.Thread(target=ledger.committer.close)
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive()
+    ledger.journal.gate.set()
+    closing.join(10)
+    assert ledger.journal.appended == [1]
+
+
 def test_a_failure_with_nothing_to_wait_for_is_no_licence(ledger):
     heard = []
     ledger.add("a")
@@ -827,3 +839,111 @@ def test_a_sampler_that_cannot_be_built_is_a_failure_too():
     proposer = Proposer(make, [], [], print, failures.put)
     assert str(failures.get(timeout=10)) == "no such package"
     proposer.close()
+
+
+def test_leases_are_renewed_by_those_who_say_that_they_hold_them(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=9)
+    peer = Peer(here)
+    Peer(here, "other")
+    first = peer.ask().jobs[0]
+    second = peer.ask(running=(first.lease,)).jobs[0]
+    for _ in range(3):
+        here.clock.advance(50)
+        peer.ask(running=(second.lease,), max_jobs=0, wait_s=0.0)
+        here.master.tick()
+    assert here.scheduler.state.holds(second.lease, "w")
+    assert not here.scheduler.state.holds(first.lease, "w")
+    (worker, _) = here.master.status()["workers"]
+    assert [trial["trial"] for trial in worker["trials"]] == [str(second.trial)]
+
+
+def test_a_lease_that_nobody_claims_after_a_restart_expires(house):
+    here = house()
+    job = Peer(here).ask().jobs[0]
+    replayed = Scheduler(here.scheduler.settings)
+    for record in here.journal.read():
+        replayed.state.apply(record.event)
+    there = house(scheduler=replayed, journal=here.journal)
+    there.clock.advance(60)
+    there.master.tick()
+    assert not there.scheduler.state.holds(job.lease, "w")
+
+
+def test_a_waiting_exchange_that_is_repeated_is_answered_where_it_came_from_last(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    busy, peer = Peer(here, "busy"), Peer(here)
+    job = busy.ask().jobs[0]
+    request = Request(1, results=((77, Completed(0.5, seconds=1.0)),), max_jobs=1, wait_s=20.0)
+    before = peer.send(request)
+    here.master.disconnected(peer.session)
+    after = peer.send(request)
+    here.pump()
+    assert (before, after) == ([], [])
+    busy.ask(results=((job.lease, Released("preempted", "evicted")),), max_jobs=0, wait_s=0.0)
+    here.pump(lambda: after)
+    assert before == []
+    assert after[0].jobs[0].trial == job.trial
+    assert here.master.status()["workers"][1]["finished"] == 1
+
+
+def test_an_exchange_that_was_answered_is_not_taken_twice(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=9)
+    peer = Peer(here)
+    job = peer.ask().jobs[0]
+    request = Request(2, results=((job.lease, Completed(0.5, seconds=1.0)),), max_jobs=1, wait_s=20.0)
+    first = peer.send(request)
+    here.pump(lambda: first)
+    for _ in range(3):
+        again = peer.send(request)
+        here.pump()
+        assert again == first
+    assert len(here.scheduler.state.leases) == 2
+    assert here.master.status()["workers"][0]["finished"] == 1
+
+
+def test_released_leases_go_to_those_who_wait(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    dead, idle = Peer(here, "dead"), Peer(here, "idle")
+    job = dead.ask().jobs[0]
+    waiting = idle.say(max_jobs=1, wait_s=20.0)
+    here.master.release(lambda name: name == "dead", "it died")
+    here.pump(lambda: waiting)
+    assert waiting[0].jobs[0].trial == job.trial
+
+
+def test_after_an_abort_nothing_is_handed_out(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=9)
+    busy, idle = Peer(here, "busy"), Peer(here, "idle")
+    busy.ask()
+    here.master.abort()
+    here.pump(here.master.ended.is_set)
+    answers = idle.say(max_jobs=1, wait_s=0.0)
+    here.pump(lambda: answers)
+    assert answers[0].jobs == ()
+    assert here.scheduler.state.running == 1
+
+
+def test_closing_ends_both_threads_and_nothing_is_left_of_leases_that_ended(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=9)
+    peer = Peer(here)
+    job = peer.ask().jobs[0]
+    assert len(here.master._leases) == 1
+    peer.ask(results=((job.lease, Completed(0.5)),), max_jobs=0, wait_s=0.0)
+    assert len(here.master._leases) == 0
+    here.master.close()
+    assert not here.master._committer._thread.is_alive()
+    assert not here.master._proposer._thread.is_alive()
+
+
+def test_what_may_be_held_follows_the_budget_that_was_leased_last(house):
+    here = house(brackets=1)
+    peer = Peer(here)
+    Peer(here, "other")
+    results = ()
+    told = []
+    for _ in range(11):
+        answer = peer.ask(results=results)
+        (job,) = answer.jobs
+        told.append((job.budget, answer.prefetch))
+        results = ((job.lease, Completed(float(job.lease), seconds=1e-3)),)
+    assert told == [(1, 1), *[(1, 16)] * 8, (3, 1), (3, 16)]

@@ -17,6 +17,7 @@ from bohb_service.rpc.client import AdminClient, MasterClient
 from bohb_service.rpc.locate import by_name_server
 from bohb_service.rpc.messages import Answer, Registration, Report, Request, WorkerInfo
 from bohb_service.rpc.name_server import announce_master, known_studies, look_up_master
+from bohb_service.rpc.pyro import format_address
 from bohb_service.rpc.server import Server
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
@@ -38,6 +39,7 @@ class Service:
         self.drained = threading.Event()
         self.answer = Answer(acks=(1,), jobs=(JOB,), lost=(2,), prefetch=3)
         self.park = False
+        self.failed = None
 
     def register(self, info):
         self.info = info
@@ -66,6 +68,9 @@ class Service:
 
     def drain(self):
         self.drained.set()
+
+    def fail(self, error):
+        self.failed = error
 
 
 @pytest.fixture
@@ -280,3 +285,308 @@ def test_a_malformed_request_is_answered_with_an_error(server):
     with Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}") as proxy:
         for data in (b"\xc1", wire.pack([1]), wire.pack(["s1", 1, [["x", ["completed"]]], [], [], 0, 0])):
             assert wire.unpack(proxy.exchange(data))[:2] == ["error", "protocol"]
+
+
+def _connected(server):
+    """A stock client's connection after its handshake, and the bytes of a call of it."""
+    proxy = Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}")
+    proxy._pyroSerializer = "msgpack"
+    proxy._pyroBind()
+
+    def call(sequence, *arguments, method="exchange"):
+        data = transport.serializers.serializers["msgpack"].dumpsCall("bohb.master", method, arguments, {})
+        return transport.protocol.SendingMessage(
+            transport.protocol.MSG_INVOKE, 0, sequence, transport._SERIALIZER_ID, data
+        ).data
+
+    return proxy, call
+
+
+def test_requests_may_arrive_in_pieces_and_several_at_once(server, service):
+    proxy, call = _connected(server)
+    with proxy:
+        sock = proxy._pyroConnection.sock
+        messages = [bytes(call(number, wire.pack_request("s1", Request(number)))) for number in (1, 2, 3)]
+        cut = len(messages[2]) - 5
+        for piece in (messages[0][:3], messages[0][3:41], messages[0][41:] + messages[1] + messages[2][:cut]):
+            sock.sendall(piece)
+            assert AdminClient("127.0.0.1", server.port).status()  # the loop has come round
+        wait_until(lambda: len(service.requests) == 2)
+        sock.sendall(messages[2][cut:])
+        wait_until(lambda: len(service.requests) == 3)
+        assert [request.seq for request in service.requests] == [1, 2, 3]
+        replies = [transport.protocol.recv_stub(proxy._pyroConnection) for _ in range(3)]
+        assert [reply.seq for reply in replies] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("size", [4096, 4097])
+def test_a_handshake_has_its_largest_size(server, size):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+        sock.sendall(_message(size=size))
+        sock.settimeout(0.2)
+        if size > 4096:
+            assert sock.recv(1) == b""
+        else:
+            with pytest.raises(TimeoutError):
+                sock.recv(1)
+
+
+def test_a_request_has_its_largest_size(server):
+    for size, is_refused in ((transport.MAX_REQUEST_BYTES, False), (transport.MAX_REQUEST_BYTES + 1, True)):
+        proxy, _ = _connected(server)
+        with proxy:
+            sock = proxy._pyroConnection.sock
+            sock.sendall(_message(kind=4, size=size))
+            sock.settimeout(0.2)
+            if is_refused:
+                assert sock.recv(1) == b""
+            else:
+                with pytest.raises(TimeoutError):
+                    sock.recv(1)
+
+
+def test_a_second_handshake_ends_the_connection(server):
+    proxy, _ = _connected(server)
+    with proxy:
+        sock = proxy._pyroConnection.sock
+        sock.sendall(_message(body=b"\xc0"))
+        sock.settimeout(10)
+        assert sock.recv(1) == b""
+    assert server.loop.refused == 1
+
+
+def test_a_peer_that_does_not_read_is_dropped_before_it_fills_the_memory(server, service, monkeypatch):
+    monkeypatch.setattr(transport, "MAX_UNSENT_BYTES", 1 << 20)
+    service.answer = Answer(stop="x" * 100_000)
+    proxy, call = _connected(server)
+    with proxy:
+        sock = proxy._pyroConnection.sock
+        sock.settimeout(0.05)
+        deadline = time.monotonic() + 10
+        number = 0
+        while server.loop.n_connections:
+            assert time.monotonic() < deadline, "it was not dropped"
+            number += 1
+            with contextlib.suppress(OSError):
+                sock.sendall(call(number, wire.pack_request("s1", Request(number))))
+    assert service.gone == ["s1"]
+
+
+def test_a_large_answer_to_a_slow_reader_arrives_whole(server, service):
+    service.answer = Answer(stop="x" * (20 << 20))
+    client = _fresh(server)
+    assert client.exchange(Request(1)) == service.answer
+    client.close()
+
+
+def test_an_error_of_ours_is_told_to_the_service_and_ends_no_other_call(server, service):
+    service.exchange = lambda *_: 1 / 0
+    proxy, call = _connected(server)
+    with proxy:
+        proxy._pyroConnection.send(call(1, wire.pack_request("s1", Request(1))))
+        wait_until(lambda: service.failed is not None)
+    assert isinstance(service.failed, ZeroDivisionError)
+    assert AdminClient("127.0.0.1", server.port).status() == {"state": "running"}
+
+
+def test_a_goodbye_is_no_lost_connection(server, service):
+    client = _fresh(server)
+    client.goodbye((), "bye")
+    client.close()
+    wait_until(lambda: server.loop.n_connections == 0)
+    assert service.left == [("s1", (), "bye")]
+    assert service.gone == []
+
+
+def test_who_never_registered_is_nobodys_loss(server, service):
+    proxy, _ = _connected(server)
+    proxy._pyroRelease()
+    wait_until(lambda: server.loop.n_connections == 0)
+    assert service.gone == []
+
+
+def test_a_client_connects_anew_after_its_master_came_back(service):
+    first = Server("127.0.0.1", 0, "study", SystemClock())
+    first.start(service)
+    client = MasterClient(lambda: f"127.0.0.1:{first.port}")
+    client.register(INFO)
+    first.close()
+    with pytest.raises(MasterUnreachableError, match="no answer from the master"):
+        client.exchange(Request(1))
+    with pytest.raises(MasterUnreachableError):
+        client.exchange(Request(1))
+    second = Server("127.0.0.1", first.port, "study", SystemClock())
+    second.start(service)
+    assert client.exchange(Request(1)) == service.answer
+    client.close()
+    client.close()
+    assert client.exchange(Request(1)) == service.answer
+    client.close()
+    second.close()
+
+
+def test_a_master_that_does_not_answer_in_time_is_unreachable(server, service, monkeypatch):
+    monkeypatch.setattr("bohb_service.rpc.client.CALL_SECONDS", 0.1)
+    client = _fresh(server)
+    service.park = True
+    began = time.monotonic()
+    with pytest.raises(MasterUnreachableError):
+        client.exchange(Request(1, wait_s=0.1))
+    assert 0.2 <= time.monotonic() - began < 5.0
+    assert client._caller._proxy is None
+    service.park = False
+    assert client.exchange(Request(1)) == service.answer
+    client.close()
+
+
+def test_what_is_no_master_is_said_so():
+    uri, daemon, _ = nameserver.start_ns(host="127.0.0.1", port=0, enableBroadcast=False)
+    thread = threading.Thread(target=daemon.requestLoop)
+    thread.start()
+    try:
+        admin = AdminClient(uri.host, uri.port)
+        with pytest.raises(MasterUnreachableError, match="unknown object"):
+            admin.status()
+        admin.close()
+    finally:
+        daemon.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("plain", [None, [], ["ok"], ["error", "protocol"], ["error", "protocol", 5], "ok", ["no", 1]])
+def test_an_answer_of_no_known_form_is_refused(server, service, plain, monkeypatch):
+    client = _fresh(server)
+    monkeypatch.setattr("bohb_service.rpc.server._ok", lambda _: wire.pack(plain))
+    with pytest.raises(ProtocolError, match="is not understood"):
+        client.exchange(Request(1))
+    client.close()
+
+
+def test_the_name_server_answers_as_the_stock_one_does(server):
+    own = f"PYRO:Pyro.NameServer@127.0.0.1:{server.port}"
+    master = f"PYRO:bohb.master@127.0.0.1:{server.port}"
+    with Proxy(own) as proxy:
+        assert proxy.list() == {"bohb.study.master": master, "Pyro.NameServer": own}
+        assert proxy.list(prefix="Pyro.") == {"Pyro.NameServer": own}
+        assert proxy.list(prefix="nothing") == {}
+        assert proxy.list(prefix="bohb.", return_metadata=True) == {"bohb.study.master": [master, []]}
+        assert str(proxy.lookup("Pyro.NameServer")) == own
+        with pytest.raises(errors.NamingError, match="unknown name: bohb"):
+            proxy.lookup("bohb")
+        with pytest.raises(errors.NamingError, match="regular expression"):
+            proxy.list(regex=".*")
+
+
+def test_what_is_no_name_server_is_said_so(service):
+    daemon = transport.LoopDaemon("127.0.0.1", 0, SystemClock())
+    thread = threading.Thread(target=daemon.loop.run)
+    thread.start()
+    try:
+        with pytest.raises(MasterUnreachableError, match=rf"127\.0\.0\.1:{daemon.port}: .*unknown object"):
+            look_up_master(f"127.0.0.1:{daemon.port}", "study")
+    finally:
+        daemon.loop.stop()
+        thread.join()
+        daemon.close()
+
+
+def test_a_master_whose_name_server_is_down_does_not_start():
+    with pytest.raises(MasterUnreachableError, match="no name server answers"):
+        Server("127.0.0.1", 0, "study", SystemClock(), name_server="127.0.0.1:9")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_an_address_that_nobody_could_connect_to_is_refused(host):
+    with pytest.raises(TransportError, match="is no address that workers could connect to"):
+        Server(host, 0, "study", SystemClock())
+
+
+def test_ipv6_addresses_have_brackets():
+    assert format_address("::1", 90) == "[::1]:90"
+    assert format_address("head", 90) == "head:90"
+
+
+def test_posted_work_runs_in_order_on_the_loops_thread_and_the_tick_goes_on(server, service):
+    ran = []
+    done = threading.Event()
+    ticks = []
+    service.tick = lambda: ticks.append(time.monotonic())
+    server.loop.on_tick = service.tick
+
+    def first():
+        ran.append(("first", threading.current_thread().name))
+        server.loop.post(lambda: (ran.append(("third", threading.current_thread().name)), done.set()))
+
+    server.loop.post(first)
+    server.loop.post(lambda: ran.append(("second", threading.current_thread().name)))
+    assert done.wait(10)
+    assert ran == [("first", "bohb-rpc"), ("second", "bohb-rpc"), ("third", "bohb-rpc")]
+    wait_until(lambda: len(ticks) >= 3)
+    assert ticks[-1] - ticks[0] == pytest.approx(0.25 * (len(ticks) - 1), abs=0.2)
+
+
+def test_a_loop_that_breaks_is_told_to_the_service(server, service):
+    server.loop.post(lambda: 1 / 0)
+    wait_until(lambda: service.failed is not None)
+    assert isinstance(service.failed, ZeroDivisionError)
+
+
+OK = ["s1", 1, [], [], [], 0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (0, 5),
+        (1, "1"),
+        (1, True),
+        (2, [[1.5, ["released", "lost", ""]]]),
+        (2, [[1, ["released", "stolen", ""]]]),
+        (2, [[1, ["released", "lost", 5]]]),
+        (2, [[1, ["completed", "0.5", {}, 0.0, []]]]),
+        (2, [[1, ["completed", 0.5, [], 0.0, []]]]),
+        (2, [[1, ["completed", 0.5, {}, "long", []]]]),
+        (2, [[1, ["completed", 0.5, {}, 0.0, [[1.0]]]]]),
+        (2, [[1, ["failed", "because", "m", "d", 0.0, []]]]),
+        (2, [[1, ["failed", "exit", 5, "d", 0.0, []]]]),
+        (2, [[1, ["failed", "exit", "m", 5, 0.0, []]]]),
+        (2, [[1]]),
+        (3, [[1, 2.0]]),
+        (3, [["a", 1.0, 2.0]]),
+        (4, [1.0]),
+        (4, ["1"]),
+        (5, 1.0),
+        (6, "soon"),
+    ],
+)
+def test_every_part_of_a_request_is_checked(place, value):
+    assert wire.unpack_request(wire.pack(OK)) == ("s1", Request(1))
+    broken = [*OK]
+    broken[place] = value
+    with pytest.raises(ProtocolError, match="a request has not the form that protocol expects"):
+        wire.unpack_request(wire.pack(broken))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [(0, 5), (1, None), (2, "x"), (3, "x"), (4, 5), (5, "x"), (6, 5), (7, ["x"])]
+)
+def test_every_part_of_an_introduction_is_checked(place, value):
+    plain = ["w", "h", 1, 2.0, "0", 1, "", []]
+    assert wire.unpack_info(wire.pack(plain)) == WorkerInfo("w", "h", 1, 2.0, "0")
+    plain[place] = value
+    with pytest.raises(ProtocolError, match="a registration has not the form"):
+        wire.unpack_info(wire.pack(plain))
+
+
+@pytest.mark.parametrize("plain", [[], [1, [], ""], ["s1", ["x"], ""], ["s1", [], 5], ["s1", 5, ""], "s1", None])
+def test_every_part_of_a_goodbye_is_checked(plain):
+    assert wire.unpack_goodbye(wire.pack_goodbye("s1", (1, 2), "bye")) == ("s1", (1, 2), "bye")
+    with pytest.raises(ProtocolError, match="goodbye"):
+        wire.unpack_goodbye(wire.pack(plain))
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x92\x01", wire.pack([1]) + b"\x01", b"\x81\x90\x01"])
+def test_bytes_that_are_no_message_are_refused(data):
+    for unpack in (wire.unpack_request, wire.unpack_answer, wire.unpack_info, wire.unpack_registration):
+        with pytest.raises(ProtocolError, match=f"a message of {len(data)} bytes cannot be read"):
+            unpack(data)

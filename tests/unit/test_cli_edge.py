@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from bohb_service import errors
-from bohb_service.cli.edge import Address, exit_code_of, guarded
+from bohb_service.cli.edge import exit_code_of, guarded
+from bohb_service.cli.options import Address
 from bohb_service.exit_codes import ExitCode
 
 CODES = {
