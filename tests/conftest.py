@@ -71,13 +71,17 @@ class CommandLine:
         self._value = uuid.uuid4().hex
         self._started: list[Running] = []
 
+    def environment(self) -> dict[str, str]:
+        """The environment of what is started here; it carries the mark."""
+        return {**os.environ, self._MARK: self._value}
+
     def start(
         self, command: str | Path, *args: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> Running:
         """A command of this environment, or of another one when given by its path, in the test's folder or `cwd`."""
         program = Path(sysconfig.get_path("scripts")) / command
         name = f"{len(self._started)}-{program.name}"
-        running_env = {**os.environ, **(env or {}), self._MARK: self._value}
+        running_env = {**self.environment(), **(env or {})}
         out, err = self._folder / f"{name}.out", self._folder / f"{name}.err"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
