@@ -128,10 +128,10 @@ def main() -> None:
         "--full-budgets", type=float, default=84, metavar="X", help="end of a run, in largest budgets (default 84)"
     )
     parser.add_argument(
-        "--brackets",
+        "--sizes",
         choices=("hpbandster", "paper"),
         default="hpbandster",
-        help="sizes of brackets (default hpbandster)",
+        help="rule for the sizes of brackets (default hpbandster)",
     )
     arguments = parser.parse_args()
     checkpoints = [point for point in CHECKPOINTS if point <= arguments.full_budgets]
@@ -155,7 +155,7 @@ def main() -> None:
                 max_budget=MAXIMUM,
                 eta=ETA,
                 seed=seed,
-                brackets=arguments.brackets,
+                sizes=arguments.sizes,
                 sampler=sampler,
             )
             rows.append(regrets(evaluations(optimizer, objective), checkpoints))

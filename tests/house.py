@@ -10,7 +10,7 @@ from typing import Any
 from bohb_service.journal.journal import Record
 from bohb_service.journal.memory import MemoryJournal
 from bohb_service.master.master import Master
-from bohb_service.master.terms import StudyFacts
+from bohb_service.master.terms import StudyFacts, Terms
 from bohb_service.optimizer.brackets import HyperbandSchedule, Schedule
 from bohb_service.optimizer.observation import Suggestion
 from bohb_service.rpc.messages import Answer, Request, WorkerInfo
@@ -75,6 +75,7 @@ class House:
         journal: GatedJournal | None = None,
         scheduler: Scheduler | None = None,
         facts: StudyFacts = FACTS,
+        terms: Terms | None = None,
         min_workers: int = 0,
         refit: bool = False,
         **stop: Any,
@@ -94,6 +95,7 @@ class House:
             self.clock,
             self.posted.put,
             lambda: self.sampler,
+            terms=terms,
             on_events=lambda entries: self.heard.extend(event for _, event in entries),
             min_workers=min_workers,
         )

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -109,6 +110,7 @@ class Misbehaves(OfTwoFloats):
 
     def __init__(self, setup="ok", construct="ok", folder="."):
         super().__init__(setup=setup, folder=folder)
+        self.folder = Path(folder)
         getattr(self, construct)()
 
     def setup(self):
@@ -116,7 +118,6 @@ class Misbehaves(OfTwoFloats):
 
     def compute(self, config, budget, context):
         self.config, self.context = config, context
-        self.folder = Path(self.options["folder"])
         return getattr(self, config["how"])()
 
     def ok(self):
@@ -202,6 +203,12 @@ class Misbehaves(OfTwoFloats):
     def sleeps_at_once(self):
         time.sleep(60)
 
+    def spoils_the_clock(self):
+        """Do what tools that freeze time for tests do, for the rest of the process."""
+        reading = self.config["reading"]
+        time.monotonic = lambda: reading
+        return 0.5
+
     def naps(self):
         self.leave_trace("napping", os.getpid())
         time.sleep(0.2)
@@ -233,6 +240,23 @@ class Misbehaves(OfTwoFloats):
             # Takes twice as long with each letter, all of it inside one call of C code.
             re.match("(a+)+$", "a" * length + "b")
         return 0.5
+
+    def holds_the_lock_for_half_a_minute(self):
+        """Hold the interpreter lock in one call of C code; tells how often a thread could run meanwhile."""
+        beats, has_ended = [], threading.Event()
+
+        def beat():
+            while not has_ended.wait(0.5):
+                beats.append(1)
+
+        thread = threading.Thread(target=beat)
+        thread.start()
+        # Functions of a `PyDLL` are called without giving the lock away.
+        ctypes.PyDLL(None).sleep(30)
+        n_beats = len(beats)
+        has_ended.set()
+        thread.join()
+        return {"loss": 0.5, "info": {"beats": n_beats}}
 
     def prints_a_lot(self):
         line = "x" * 1023 + "\n"

@@ -66,7 +66,7 @@ class _AskTell:
         max_budget: Largest budget.
         eta: From rung to rung the best ``1/eta`` go on with ``eta`` times the budget; above 1.
         seed: Seed of all random numbers, not negative.
-        brackets: Rule for the number of configurations in a bracket, ``"paper"`` or ``"hpbandster"``.
+        sizes: Rule for the number of configurations in a bracket, ``"paper"`` or ``"hpbandster"``.
         n_brackets: Number of brackets after which nothing more is asked; None goes on for ever.
         initial: Configurations to try first.
         warm_start: Earlier results for the model.
@@ -87,7 +87,7 @@ class _AskTell:
         max_budget: float,
         eta: float = 3,
         seed: int = 0,
-        brackets: str = "paper",
+        sizes: str = "paper",
         n_brackets: int | None = None,
         initial: Sequence[Mapping[str, Any]] = (),
         warm_start: Sequence[Observation] = (),
@@ -97,7 +97,7 @@ class _AskTell:
         self._space = SearchSpace(space) if isinstance(space, ConfigurationSpace) else read_space(space)
         for configuration in initial:
             self._space.check(configuration)
-        schedule = schedule_of(self.method, min_budget, max_budget, eta, brackets, integer=False)
+        schedule = schedule_of(self.method, min_budget, max_budget, eta, sizes, integer=False)
         largest = schedule.bracket(0)[-1].budget
         self._scheduler = Scheduler(Settings(schedule, StopRules(brackets=n_brackets), 1, largest, seed))
         if sampler is not None and options:

@@ -1,9 +1,11 @@
 """What commands ask of a run from outside: of its master if one serves it, else of its journal."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bohb_service.errors import MasterUnreachableError
+from bohb_service.errors import MasterUnreachableError, TransportError
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.results.run import load_run
@@ -15,21 +17,17 @@ def run_status(directory: Path) -> dict[str, Any]:
 
     Returns:
         What `bohb_service.master.status.status_of` says and where its master is (``master``); without a master
-        the ``state`` is ``finished`` or ``not running``, and the rest is as the journal has it.
+        that answers, everything is as the journal has it, see `Run.status`.
 
     Raises:
         JournalError: The directory holds no run.
     """
     address = _address(directory)
     if address is not None:
-        client = AdminClient(address.host, address.port)
-        try:
+        # A master that was killed could not remove its address; its port may be another one's by now.
+        with contextlib.suppress(TransportError), _connected(address) as client:
             where = {"host": address.host, "port": address.port, "pid": address.pid, "hostname": address.hostname}
-            return {**client.status(), "master": where}
-        except MasterUnreachableError:
-            pass  # it was killed and could not remove its address
-        finally:
-            client.close()
+            return {**_status(client, address), "master": where}
     return {**load_run(directory).status(), "master": None}
 
 
@@ -43,11 +41,27 @@ def stop_run(directory: Path) -> None:
     address = _address(directory)
     if address is None:
         raise MasterUnreachableError(f"no master serves {directory} now; there is nothing to stop")
+    with _connected(address) as client:
+        _status(client, address)
+        client.drain()
+
+
+@contextlib.contextmanager
+def _connected(address: MasterAddress) -> Iterator[AdminClient]:
     client = AdminClient(address.host, address.port)
     try:
-        client.drain()
+        yield client
     finally:
         client.close()
+
+
+def _status(client: AdminClient, address: MasterAddress) -> dict[str, Any]:
+    status = client.status()
+    if status.get("study_id") != address.study_id:
+        raise MasterUnreachableError(
+            f"no master serves study {address.study!r} now: {address.host}:{address.port} belongs to another one"
+        )
+    return status
 
 
 def _address(directory: Path) -> MasterAddress | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from bohb_service.clock import Clock, SystemClock
-from bohb_service.errors import WorkerSpecError
-from bohb_service.fleet.local import LOCAL_PREFIX, LocalFleet
+from bohb_service.errors import TransportError
+from bohb_service.fleet.local import LocalFleet, local_prefix
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.master.committer import Entry
 from bohb_service.master.master import End, Master
@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 _FAREWELL_S = 2.0
 _PATIENCE_S = 5.0
+_CALL_S = 30.0
 
 
 class StudyRun:
@@ -105,25 +106,34 @@ class StudyRun:
             self._server, self._master = server, master
             server.start(master)
             self.directory.write_address(
-                MasterAddress(server.host, server.port, self.study.name, os.getpid(), socket.gethostname())
+                MasterAddress(
+                    server.host, server.port, self.study.name, run.study_id, os.getpid(), socket.gethostname()
+                )
             )
             stack.callback(self.directory.remove_address)
             self._fleet = LocalFleet(
                 self.directory, self._n_workers, self._clock, self._workers_survived, self._worker_died
             )
+            stack.callback(self._let_others_leave)
             stack.callback(self._fleet.stop, _PATIENCE_S)
             self._fleet.start()
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        master = self._master
-        if master is not None:
-            if master.end is None:
-                self.abort()
-            if master.end != "failed":
-                master.left.wait(_FAREWELL_S)
-        self._stack.close()
+        try:
+            if self._master is not None:
+                if self._master.end is None:
+                    self.abort()
+                if self._master.end != "failed":
+                    self._master.left.wait(_FAREWELL_S)
+        finally:
+            self._stack.close()
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the master serves, or there is nothing left to serve."""
+        return self._master is not None or self._was_finished
 
     @property
     def address(self) -> str:
@@ -136,8 +146,8 @@ class StudyRun:
         """Whether the study has ended, after waiting for that a while; also looks after the local workers.
 
         Raises:
-            WorkerSpecError: No local worker can run, and there is no other.
-            BohbError: The journal or the sampler failed.
+            WorkerSpecError: The worker class cannot be used, and there is no other worker.
+            BohbError: The journal or the sampler failed, or local workers keep dying.
         """
         if self._was_finished:
             return True
@@ -148,7 +158,7 @@ class StudyRun:
         if not ended and self._fleet is not None:
             self._fleet.watch()
             if self._fleet.error is not None and not len(master.sessions):
-                raise WorkerSpecError(self._fleet.error)
+                raise self._fleet.error
         return ended
 
     @property
@@ -188,7 +198,10 @@ class StudyRun:
         """The result of a function run on the event loop's thread."""
         results: queue.SimpleQueue[T] = queue.SimpleQueue()
         self._post(lambda: results.put(work()))
-        return results.get(timeout=10.0)
+        try:
+            return results.get(timeout=_CALL_S)
+        except queue.Empty:
+            raise TransportError(f"the master did not answer within {_CALL_S:g} s; look at its load") from None
 
     def _describe(self) -> Description:
         return describe(self.study.worker, self.study.worker_options)
@@ -208,9 +221,15 @@ class StudyRun:
 
     def _workers_survived(self, names: frozenset[str]) -> None:
         def is_dead(name: str) -> bool:
-            return name.startswith(LOCAL_PREFIX) and name not in names
+            return name.startswith(local_prefix()) and name not in names
 
         self._post(lambda: self._running_master.release(is_dead, "its process died while no master was there"))
 
     def _worker_died(self, name: str, reason: str) -> None:
         self._post(lambda: self._running_master.release(lambda other: other == name, reason))
+
+    def _let_others_leave(self) -> None:
+        """Stay until workers elsewhere, still busy with what is not wanted any more, have heard that it is over."""
+        master = self._running_master
+        if master.end == "finished" and len(master.sessions):
+            master.left.wait(master.terms.heartbeat_s + _FAREWELL_S)

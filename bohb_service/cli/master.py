@@ -177,6 +177,15 @@ def stop(*, directory: Path) -> None:
     click.echo("asked the master to stop; it ends when its running evaluations have finished", err=True)
 
 
+@main.command()
+@guarded
+def schema() -> None:
+    """Print the JSON schema of study files, for editors."""
+    from bohb_service.study import study_schema
+
+    _print_json(study_schema())
+
+
 def _print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
 

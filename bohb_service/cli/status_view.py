@@ -14,7 +14,7 @@ from bohb_service.cli.bracket_grid import bracket_grid, width_with_losses
 from bohb_service.cli.summary_view import ORIGINS, STOP_REASONS
 from bohb_service.cli.wording import budget, duration, figure, percent, plural, settings
 
-_STATE_STYLES = {"running": "green", "refitting": "cyan", "draining": "yellow", "not running": "yellow"}
+_STATE_STYLES = {"running": "green", "refitting": "cyan", "draining": "yellow", "interrupted": "yellow"}
 _WORKER_STYLES = {"busy": "green", "idle": "dim", "lost": "red"}
 _WORKER_ORDER = {"lost": 0, "busy": 1, "idle": 2}
 _TALL = 30
@@ -143,7 +143,7 @@ def _counts(status: Status, width: int) -> Text:
     if counts["abandoned"]:
         text.append(f", {counts['abandoned']} given up", style="yellow")
     # Without a master nothing runs; what was leased at its end is done again.
-    is_served = status["state"] not in {"not running", "finished"}
+    is_served = status["state"] not in {"interrupted", "finished"}
     if counts["running"]:
         text.append(f", {counts['running']} {'running' if is_served else 'unfinished'}")
     if counts["requeued"]:

@@ -32,11 +32,13 @@ def status_table(status: Mapping[str, Any]) -> RenderableType:
     """What goes on in a run, with all its workers.
 
     Args:
-        status: What `master.status.status_of` or `Run.status` returned; where it says who the ``master`` is, that is
-            shown too.
+        status: What `master.status.status_of` or `Run.status` returned; where it says who the ``master`` is, or that
+            none answers although one should, that is shown too.
     """
     master = status.get("master")
     where = f"master: {master['host']}:{master['port']}, pid {master['pid']} on {master['hostname']}" if master else ""
+    if "master" in status and not master and status["state"] in {"running", "refitting"}:
+        where = "Its master does not answer from here; this is what the journal says."
     return stack((_StatusTable(status), plain(f"\n{where}", "dim") if where else None))
 
 

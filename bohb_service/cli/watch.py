@@ -36,6 +36,8 @@ class _Signals:
     def handle(self, number: int, _frame: object) -> None:
         """Act on a signal."""
         self.last = signal.Signals(number)
+        if not self._run.is_started:
+            raise SystemExit(128 + number)
         self._n_interrupts += 1
         if self.last is signal.SIGINT and self._n_interrupts == 1:
             self._run.drain()
@@ -73,7 +75,7 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
     is_live = sys.stdout.isatty() and not as_json
     if not is_live:
         run.on_events = EventLines(load_run(run.directory.path) if run.directory.journal.exists() else None)
-    with run, signals.handled():
+    with signals.handled(), run:
         if n_workers == 0:
             _tell_how_to_join(run)
         if is_live:

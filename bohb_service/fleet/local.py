@@ -6,29 +6,30 @@ master of the run, which counts them as its own.
 """
 
 import contextlib
-import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from bohb_service.clock import Clock
+from bohb_service.errors import BohbError, WorkerSpecError
 from bohb_service.exit_codes import ExitCode
 from bohb_service.journal.run_directory import RunDirectory
 
-LOCAL_PREFIX = "local-"
-"""Names of local workers begin with it; no other worker's should."""
+_MODULE = "bohb_service.cli.worker"
 
-ORPHAN_SECONDS = 30.0
+ORPHAN_SECONDS = 300.0
+"""How long local workers hold what they have when their master was killed."""
+
 RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0)
 _HEALTHY_SECONDS = 30.0
-_START_TOLERANCE_S = 1.0
 _TAIL_BYTES = 2000
 
 
@@ -38,22 +39,39 @@ class LocalWorker:
 
     Attributes:
         name: Name of the worker.
-        pid: Process id.
-        started: Start time of the process, seconds since the epoch.
+        process: Its process.
     """
 
     name: str
-    pid: int
-    started: float
+    process: psutil.Process
 
-    def process(self) -> psutil.Process | None:
-        """The live process, or None."""
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs."""
         with contextlib.suppress(psutil.Error):
-            process = psutil.Process(self.pid)
-            alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-            if alive and abs(process.create_time() - self.started) < _START_TOLERANCE_S:
-                return process
-        return None
+            return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
+        return False
+
+
+def find_local_workers(directory: RunDirectory) -> list[LocalWorker]:
+    """The living local workers of a run, whoever started them: seen by their command lines, oldest first.
+
+    No file can be as true as this: a master may be killed between starting a worker and writing down that it did.
+    """
+    found = []
+    for process in psutil.process_iter(["cmdline", "create_time"]):
+        arguments = process.info["cmdline"] or []
+        if _MODULE in arguments and str(directory.path.absolute()) in arguments and "--name" in arguments[:-1]:
+            name = arguments[arguments.index("--name") + 1]
+            worker = LocalWorker(name, process)
+            if name.startswith(local_prefix()) and worker.is_alive:
+                found.append(worker)
+    return sorted(found, key=lambda worker: worker.process.info["create_time"])
+
+
+def local_prefix() -> str:
+    """What the names of this machine's local workers begin with; no other worker's should."""
+    return f"local-{socket.gethostname()}-"
 
 
 @dataclass(slots=True)
@@ -64,7 +82,7 @@ class _Slot:
     child: subprocess.Popen[bytes] | None = None
     since: float = 0.0
     restarts: int = 0
-    error: str | None = None
+    error: BohbError | None = None
     is_done: bool = False
 
 
@@ -92,11 +110,10 @@ class LocalFleet:
         self._on_start = on_start
         self._on_death = on_death
         self._slots = [_Slot() for _ in range(n_workers)]
-        self._register = directory.path / "local_workers.json"
 
     def start(self) -> None:
         """Take over living workers of an earlier master of this run, and start the rest."""
-        living = [worker for worker in self._known() if worker.process() is not None]
+        living = find_local_workers(self._directory)
         for worker in living[len(self._slots) :]:
             self._signal(worker, signal.SIGTERM)
         for slot, worker in zip(self._slots, living, strict=False):
@@ -118,7 +135,7 @@ class LocalFleet:
                 self._bury(slot, code, now)
 
     @property
-    def error(self) -> str | None:
+    def error(self) -> BohbError | None:
         """Why no worker of this fleet can work, or None while one can."""
         if self._slots and all(slot.is_done for slot in self._slots):
             return next((slot.error for slot in self._slots if slot.error), None)
@@ -133,7 +150,7 @@ class LocalFleet:
         workers = [slot.worker for slot in self._slots if slot.worker is not None]
         for worker in workers:
             self._signal(worker, signal.SIGTERM)
-        processes = [process for worker in workers if (process := worker.process()) is not None]
+        processes = [worker.process for worker in workers if worker.is_alive]
         _, stubborn = psutil.wait_procs(processes, timeout=patience_s)
         for process in stubborn:
             with contextlib.suppress(psutil.Error):
@@ -143,28 +160,24 @@ class LocalFleet:
             if slot.child is not None:
                 slot.child.wait()
             slot.worker, slot.is_done = None, True
-        self._register.unlink(missing_ok=True)
 
     def _spawn(self, slot: _Slot) -> None:
-        name = f"{LOCAL_PREFIX}{secrets.token_hex(3)}"
-        command = [sys.executable, "-m", "bohb_service.cli.worker", "--run-dir", str(self._directory.path.absolute())]
+        name = f"{local_prefix()}{secrets.token_hex(3)}"
+        command = [sys.executable, "-m", _MODULE, "--run-dir", str(self._directory.path.absolute())]
         command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
         with self._log(name).open("ab") as output:
             child = subprocess.Popen(  # noqa: S603  (our own program)
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
         slot.child, slot.since = child, self._clock.monotonic()
-        try:
-            slot.worker = LocalWorker(name, child.pid, psutil.Process(child.pid).create_time())
-        except psutil.Error:  # it has died already; its exit code tells the next watch why
-            slot.worker = LocalWorker(name, child.pid, 0.0)
-        self._remember()
+        # A child that has died already is a zombie until it is waited for, so its process is still there.
+        slot.worker = LocalWorker(name, psutil.Process(child.pid))
 
     def _exit_code(self, slot: _Slot) -> int | None:
         """How a slot's worker ended, or None while it lives; 1 when that cannot be known (not our child)."""
         if slot.child is not None:
             return slot.child.poll()
-        return 1 if slot.worker is None or slot.worker.process() is None else None
+        return None if slot.worker is not None and slot.worker.is_alive else ExitCode.FAILURE
 
     def _bury(self, slot: _Slot, code: int, now: float) -> None:
         worker, slot.worker, slot.child = slot.worker, None, None
@@ -177,10 +190,10 @@ class LocalFleet:
             return
         if now - slot.since > _HEALTHY_SECONDS:
             slot.restarts = 0
-        tail = self._tail(worker.name)
         if code == ExitCode.USAGE or slot.restarts >= len(RESTART_SECONDS):
             slot.is_done = True
-            slot.error = f"local workers cannot run ({how}): {tail}"
+            kind = WorkerSpecError if code == ExitCode.USAGE else BohbError
+            slot.error = kind(f"local workers cannot run ({how}): {self._tail(worker.name)}")
             return
         slot.since = now + RESTART_SECONDS[slot.restarts]
         slot.restarts += 1
@@ -197,21 +210,5 @@ class LocalFleet:
 
     @staticmethod
     def _signal(worker: LocalWorker, number: signal.Signals) -> None:
-        process = worker.process()
-        if process is not None:
-            with contextlib.suppress(psutil.Error):
-                process.send_signal(number)
-
-    def _known(self) -> list[LocalWorker]:
-        try:
-            return [LocalWorker(**entry) for entry in json.loads(self._register.read_text())]
-        except (OSError, ValueError, TypeError):
-            return []
-
-    def _remember(self) -> None:
-        """Write down who runs, so that the next master of this run finds them."""
-        workers = [asdict(slot.worker) for slot in self._slots if slot.worker is not None]
-        draft = self._register.with_suffix(".new")
-        with contextlib.suppress(OSError):  # a full disk stops the journal with a clear error; this is only a hint
-            draft.write_text(json.dumps(workers))
-            draft.replace(self._register)
+        with contextlib.suppress(psutil.Error):
+            worker.process.send_signal(number)

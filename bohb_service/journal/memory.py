@@ -1,4 +1,4 @@
-"""The in-memory twin of the journal, for ask/tell, simulation and tests."""
+"""The in-memory twin of the journal, for tests and simulation."""
 
 from collections.abc import Iterator, Sequence
 

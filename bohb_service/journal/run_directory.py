@@ -13,6 +13,18 @@ from pathlib import Path
 from bohb_service.errors import JournalError, JournalWriteError, RunLockedError
 
 
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Turn errors of the file system into ours."""
+    try:
+        yield
+    except OSError as error:
+        raise JournalWriteError(
+            f"cannot write {path}: {error.strerror or error}; "
+            "free some space or mend permissions, then run the same command again"
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class MasterAddress:
     """Where the master of a run listens.
@@ -21,6 +33,7 @@ class MasterAddress:
         host: Address that workers connect to.
         port: TCP port of name server, master and admin object.
         study: Name of the study, by which the master is registered at the name server.
+        study_id: Identity of the run; the port may belong to another one by now.
         pid: Process id of the master.
         hostname: Name of its machine.
     """
@@ -28,6 +41,7 @@ class MasterAddress:
     host: str
     port: int
     study: str
+    study_id: str
     pid: int
     hostname: str
 
@@ -82,7 +96,8 @@ class RunDirectory:
             RunLockedError: Another master holds it; the message names its pid and host.
         """
         path = self.path / "master.lock"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        with _disk_errors(path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -92,8 +107,9 @@ class RunDirectory:
                     f"{self.path} is served by another master ({holder}); "
                     "stop it with `bohb-master stop`, or choose another run directory"
                 ) from None
-            os.truncate(descriptor, 0)
-            os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+            with _disk_errors(path):
+                os.truncate(descriptor, 0)
+                os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
             yield
         finally:
             os.close(descriptor)
@@ -105,11 +121,18 @@ class RunDirectory:
             JournalWriteError: The file cannot be written.
         """
         draft = self.address_file.with_suffix(f".{secrets.token_hex(4)}")
-        try:
+        with _disk_errors(self.address_file):
             draft.write_text(json.dumps(asdict(address)))
             draft.replace(self.address_file)
-        except OSError as error:
-            raise JournalWriteError(f"cannot write {self.address_file}: {error}; free some space") from error
+
+    def write_id(self, study_id: str) -> None:
+        """Mark the configurations folder, so that workers see whether they share it.
+
+        Raises:
+            JournalWriteError: The file cannot be written.
+        """
+        with _disk_errors(self.configurations):
+            (self.configurations / "id").write_text(study_id)
 
     def read_address(self) -> MasterAddress | None:
         """Where the master listens, as last written, or None."""

@@ -54,10 +54,17 @@ class Committer:
 
     def when_durable(self, callback: Callable[[], None]) -> None:
         """Run a callback when everything added so far is durable; at once if it is already."""
-        if self._durable == self._appended and not self._failed:
+        if self._failed:
+            return
+        if self._durable == self._appended:
             callback()
         else:
             self._waiting.append((self._appended, callback))
+
+    def stop(self) -> None:
+        """Call nobody back any more."""
+        self._failed = True
+        self._waiting.clear()
 
     def close(self) -> None:
         """Make the rest durable and end the thread."""
@@ -83,11 +90,10 @@ class Committer:
 
     def _done(self, entries: Sequence[Entry]) -> None:
         self._durable += len(entries)
-        while self._waiting and self._waiting[0][0] <= self._durable:
+        while not self._failed and self._waiting and self._waiting[0][0] <= self._durable:
             self._waiting.popleft()[1]()
         self._on_durable(entries)
 
     def _fail(self, error: Exception) -> None:
-        self._failed = True
-        self._waiting.clear()
+        self.stop()
         self._on_failure(error)

@@ -23,11 +23,10 @@ from bohb_service.errors import ProtocolError
 from bohb_service.journal.journal import Journal
 from bohb_service.master.committer import Committer, Entry
 from bohb_service.master.pace import Pace
-from bohb_service.master.processes import is_process_gone
 from bohb_service.master.proposer import Proposer
 from bohb_service.master.sessions import Pending, Session, Sessions
 from bohb_service.master.status import status_of
-from bohb_service.master.terms import StudyFacts, Terms
+from bohb_service.master.terms import StudyFacts, Terms, registration_of
 from bohb_service.optimizer.observation import Suggestion
 from bohb_service.optimizer.sampler import Sampler
 from bohb_service.rpc.messages import Answer, Registration, Report, Request, WorkerInfo
@@ -35,7 +34,7 @@ from bohb_service.scheduler.commands import Ask, Command, Halt, Suggest, Tell
 from bohb_service.scheduler.events import TrialFailed
 from bohb_service.scheduler.lease_table import LeaseTable
 from bohb_service.scheduler.outcomes import Outcome, Released
-from bohb_service.scheduler.replies import Job, Reply, Stop, Wait
+from bohb_service.scheduler.replies import Accepted, Job, Reply, Stop, Wait
 from bohb_service.scheduler.scheduler import Scheduler
 
 log = logging.getLogger("bohb_service.master")
@@ -111,8 +110,8 @@ class Master:
             lambda number, suggestion: post(lambda: self._suggested(number, suggestion)),
             lambda error: post(lambda: self.fail(error)),
         )
-        for lease in scheduler.state.current:
-            self._leases.grant(lease, clock.monotonic())
+        for lease, trial in scheduler.state.current.items():
+            self._leases.grant(lease, trial.worker, clock.monotonic())
 
     @property
     def elapsed_s(self) -> float:
@@ -140,26 +139,17 @@ class Master:
         session, replaced = self.sessions.admit(info, self._clock.monotonic())
         if replaced is not None:
             self._forget(replaced, "its process was replaced by another of the same name")
-        for lease in info.running:
-            if self.scheduler.state.holds(lease, info.worker):
-                session.running.add(lease)
-                self._leases.grant(lease, self._clock.monotonic())
+        session.running = {lease for lease in info.running if self.scheduler.state.holds(lease, info.worker)}
+        for lease in self._leases.held_by(info.worker):
+            if lease in session.running:
+                self._leases.renew(lease, self._clock.monotonic())
+            elif self.error is None:
+                # The answer that carried it was lost, with a connection or with an earlier master.
+                self._end_lease(lease, Released("unstarted", f"worker {info.worker} never got it"))
         if len(self.sessions) >= self._min_workers:
             self._min_workers = 0
         log.info("worker joined", extra={"worker": info.worker, "host": info.host, "pid": info.pid})
-        return Registration(
-            session=session.key,
-            study=self.facts.study,
-            worker_spec=self.facts.worker_spec,
-            worker_options=self.facts.worker_options,
-            configurations=self.facts.configurations,
-            study_id=self.facts.study_id,
-            limit_seconds=self.facts.limit_seconds,
-            limit_memory_mb=self.facts.limit_memory_mb,
-            lease_s=self.terms.lease_s,
-            heartbeat_s=self.terms.heartbeat_s,
-            wait_s=self.terms.wait_s,
-        )
+        return registration_of(session.key, self.facts, self.terms)
 
     def exchange(self, session_key: str, request: Request, reply: Callable[[Answer], None]) -> None:
         """Take outcomes, renew leases, hand out jobs; answer now or later.
@@ -168,6 +158,8 @@ class Master:
             UnknownSessionError: The worker must register again.
         """
         session = self.sessions.get(session_key)
+        if self.error is not None:
+            return
         now = self._clock.monotonic()
         session.seen, session.lost_since = now, None
         if session.pending is not None and session.pending.seq == request.seq:
@@ -185,7 +177,7 @@ class Master:
         lost = tuple(lease for lease in request.running if not self.scheduler.state.holds(lease, session.name))
         session.running = set(request.running).difference(lost)
         for lease in session.running:
-            self._leases.grant(lease, now)
+            self._leases.renew(lease, now)
         acks = tuple(lease for lease, _ in request.results)
         wait_s = min(max(request.wait_s, 0.0), self.terms.wait_s)
         pending = Pending(request.seq, reply, acks, lost, max(0, request.max_jobs), now + wait_s)
@@ -197,17 +189,19 @@ class Master:
     def goodbye(self, session_key: str, unstarted: tuple[int, ...], reason: str) -> None:
         """Let a worker go: what it has not begun, and what it still held, goes back."""
         session = self.sessions.find(session_key)
-        if session is None:
+        if session is None or self.error is not None:
             return
-        for lease in unstarted:
-            self._take(session, lease, Released("unstarted", f"worker {session.name} left: {reason}"))
+        held = self._leases.held_by(session.name)
+        for lease in held:
+            kind: Literal["unstarted", "preempted"] = "unstarted" if lease in unstarted else "preempted"
+            self._end_lease(lease, Released(kind, f"worker {session.name} left: {reason}"))
         self._forget(session, reason)
         self._serve_waiting()
 
     def disconnected(self, session_key: str) -> None:
         """Hear that a connection broke; a worker whose process is gone is given up at once."""
         session = self.sessions.find(session_key)
-        if session is None:
+        if session is None or self.error is not None:
             return
         session.lost_since = self._clock.monotonic()
         self._give_up_if_gone(session, session.lost_since)
@@ -215,6 +209,8 @@ class Master:
 
     def tick(self) -> None:
         """Expire leases, give up lost workers, answer exchanges whose time is over, watch the clock."""
+        if self.error is not None:
+            return
         now = self._clock.monotonic()
         for session in self.sessions:
             if session.lost_since is not None:
@@ -239,6 +235,8 @@ class Master:
             is_dead: Tells it by the worker's name.
             reason: How that is known.
         """
+        if self.error is not None:
+            return
         for lease, trial in list(self.scheduler.state.current.items()):
             if is_dead(trial.worker):
                 self._end_lease(lease, Released("lost", f"worker {trial.worker}: {reason}"))
@@ -271,15 +269,20 @@ class Master:
         self.failures.extend(event for event in transition.events if isinstance(event, TrialFailed))
         return transition.reply
 
-    def _end_lease(self, lease: int, outcome: Outcome) -> None:
-        self._handle(Tell(lease, outcome))
+    def _end_lease(self, lease: int, outcome: Outcome) -> bool:
+        """Tell the scheduler how a lease ended; whether that was news."""
+        reply = self._handle(Tell(lease, outcome))
         self._leases.drop(lease)
         self.reports.pop(lease, None)
+        return reply == Accepted()
 
     def _take(self, session: Session, lease: int, outcome: Outcome) -> None:
-        self._end_lease(lease, outcome)
+        if not self.scheduler.state.was_granted(lease, session.name):
+            log.warning("outcome of a lease that is not the worker's", extra={"worker": session.name, "lease": lease})
+            return
+        is_new = self._end_lease(lease, outcome)
         session.running.discard(lease)
-        if not isinstance(outcome, Released):
+        if is_new and not isinstance(outcome, Released):
             session.n_finished += 1
             session.busy_s += outcome.seconds
             trial = self.scheduler.state.trial_of(lease)
@@ -288,7 +291,8 @@ class Master:
 
     def _forget(self, session: Session, reason: str) -> None:
         self.sessions.remove(session)
-        self.release(lambda name: name == session.name, reason)
+        for lease in self._leases.held_by(session.name):
+            self._end_lease(lease, Released("lost", f"worker {session.name}: {reason}"))
         self.lost_workers.append((session.name, reason))
         if self.end is not None and not len(self.sessions):
             self.left.set()
@@ -296,18 +300,20 @@ class Master:
 
     def _give_up_if_gone(self, session: Session, now: float) -> None:
         """Forget a worker whose connection broke, if its process is gone or it had time enough to come back."""
-        if is_process_gone(session.info.host, session.info.pid, session.info.started):
+        if session.is_process_gone:
             self._forget(session, "its process died")
         elif session.lost_since is not None and now - session.lost_since > self.terms.grace_s:
             self._forget(session, f"its connection broke and it did not return within {self.terms.grace_s:g} s")
 
     def _suggested(self, number: int, suggestion: Suggestion) -> None:
-        self._handle(Suggest(number, suggestion.values, suggestion.origin))
-        self._serve_waiting()
+        if self.error is None:
+            self._handle(Suggest(number, suggestion.values, suggestion.origin))
+            self._serve_waiting()
 
     def _serve_waiting(self) -> None:
         """Hand out what can be handed out, then see that enough is proposed and whether all is done."""
-        waiting = self.sessions.waiting()
+        is_holding = (self.is_draining and not self._is_drained()) or self._min_workers > 0
+        waiting = [] if is_holding else self.sessions.waiting()
         for position, session in enumerate(waiting):
             jobs, reply = self._assign(session)
             if jobs:
@@ -341,7 +347,7 @@ class Master:
             if not isinstance(reply, Job):
                 break
             jobs.append(reply)
-            self._leases.grant(reply.lease, self._clock.monotonic())
+            self._leases.grant(reply.lease, session.name, self._clock.monotonic())
             self._last_lease_budget = reply.budget
             at_most = min(at_most, self._prefetch(reply.budget) - len(session.running))
         session.running.update(job.lease for job in jobs)
@@ -387,4 +393,5 @@ class Master:
         """End the run with an error and stop answering: nothing that is not durable is ever acknowledged."""
         if self.error is None:
             self.error, self.end = error, "failed"
+            self._committer.stop()
             self.ended.set()

@@ -17,10 +17,11 @@ from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.master.plan import sampler_for, settings_for
 from bohb_service.optimizer.observation import Observation
 from bohb_service.results.run import load_run
+from bohb_service.results.working_time import WorkingTime
 from bohb_service.scheduler.commands import Reopen, WarmStart
 from bohb_service.scheduler.events import Event, MasterStarted
 from bohb_service.scheduler.scheduler import Scheduler
-from bohb_service.study import Study
+from bohb_service.study import MAY_CHANGE, Study
 
 
 class Description(Protocol):
@@ -130,7 +131,7 @@ def _create(study: Study, directory: RunDirectory, description: Description) -> 
     space_json, offers_refit = _checked_space(study, description)
     _earlier_results(study, space_json)
     study_id = secrets.token_hex(16)
-    (directory.configurations / "id").write_text(study_id)
+    directory.write_id(study_id)
     meta = {
         "study": study.to_json(),
         "study_id": study_id,
@@ -151,11 +152,11 @@ def _checked_meta(journal: SqliteJournal, study: Study, path: Path) -> dict[str,
     stored = Study.from_json(meta["study"])
     if stored.identity() != study.identity():
         before, now = stored.model_dump(mode="json"), study.model_dump(mode="json")
-        keys = [key for key in now if before.get(key) != now[key] and key not in {"stop", "limits", "refit"}]
+        keys = [key for key in now if before.get(key) != now[key] and key not in MAY_CHANGE]
         changes = "; ".join(f"{key} was {_short(before.get(key))}, now {_short(now[key])}" for key in keys)
         raise RunMismatchError(
             f"{path} holds another study ({changes}); choose another --run-dir, or undo the change: "
-            "only stop, limits and refit may change between a run and its resumption"
+            "only stop and limits may change between a run and its resumption"
         )
     return meta
 
@@ -167,12 +168,9 @@ def _short(value: Any) -> str:
 
 def _replay(journal: SqliteJournal, scheduler: Scheduler) -> float:
     """Bring the scheduler up to date; return the working time of earlier masters in seconds."""
-    seconds, began, last = 0.0, None, 0.0
+    time = WorkingTime()
     for record in journal.read():
-        if isinstance(record.event, MasterStarted):
-            seconds += last - began if began is not None else 0.0
-            began = record.at
-        last = record.at
+        time.take(record.at, record.event)
         try:
             scheduler.state.apply(record.event)
         except (ValueError, KeyError, IndexError) as error:
@@ -180,7 +178,7 @@ def _replay(journal: SqliteJournal, scheduler: Scheduler) -> float:
                 f"{journal.path}: record {record.seq} contradicts those before it ({error}); "
                 "the journal is left as it is: restore it from a copy, or choose another run directory"
             ) from error
-    return seconds + (last - began if began is not None else 0.0)
+    return time.seconds
 
 
 def _earlier_results(study: Study, space_json: str) -> tuple[Observation, ...]:

@@ -15,7 +15,7 @@ def schedule_for(study: Study) -> Schedule:
         StudyError: The fidelity allows none.
     """
     fidelity, method = study.fidelity, study.method
-    return schedule_of(method.name, fidelity.min, fidelity.max, method.eta, method.brackets, fidelity.integer)
+    return schedule_of(method.name, fidelity.min, fidelity.max, method.eta, method.sizes, fidelity.integer)
 
 
 def settings_for(study: Study, *, offers_refit: bool) -> Settings:
@@ -57,5 +57,5 @@ def sampler_for(study: Study, space_json: str) -> Sampler:
     """
     from bohb_service.space import SearchSpace
 
-    options = study.method.model_dump(exclude={"name", "eta", "brackets"}, exclude_unset=True)
+    options = study.method.model_dump(exclude={"name", "eta", "sizes"}, exclude_unset=True)
     return sampler_of(study.method.name, SearchSpace.from_json(space_json), study.seed, options, study.initial)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bohb_service.errors import ProtocolError, UnknownSessionError
+from bohb_service.master.processes import is_process_gone
 from bohb_service.rpc.messages import Answer, WorkerInfo
 
 
@@ -61,6 +62,11 @@ class Session:
         """The worker's name."""
         return self.info.worker
 
+    @property
+    def is_process_gone(self) -> bool:
+        """Whether its process has ended, as far as that can be seen from here."""
+        return is_process_gone(self.info.host, self.info.pid, self.info.started)
+
 
 class Sessions:
     """All sessions by key, in order of arrival, and those that wait for a job, in order of waiting."""
@@ -80,7 +86,7 @@ class Sessions:
     def admit(self, info: WorkerInfo, now: float) -> tuple[Session, Session | None]:
         """The session of a worker, and the session of a dead process of that name that it replaces, if any.
 
-        The same process again gets its session back.
+        The same process again gets its session back; a process that is gone is replaced.
 
         Raises:
             ProtocolError: A connected worker has that name.
@@ -91,7 +97,7 @@ class Sessions:
             known.answered = None
             self.unpark(known)
             return known, None
-        if known is not None and known.lost_since is None:
+        if known is not None and known.lost_since is None and not known.is_process_gone:
             raise ProtocolError(
                 f"a worker named {info.worker!r} is connected already (pid {known.info.pid} on {known.info.host}); "
                 "give this one another --name"

@@ -24,9 +24,9 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
         now: Monotonic time, seconds.
 
     Returns:
-        Plain values with the keys ``study``, ``state`` (``running``, ``draining``, ``refitting`` or ``finished``),
-        ``stop_reason``, ``elapsed_s``, ``eta_s`` (None when unknown), those of `progress_of`, ``workers``,
-        ``lost_workers`` and the last ``failures``.
+        Plain values with the keys ``study``, ``study_id``, ``state`` (``running``, ``draining``, ``refitting`` or
+        ``finished``), ``stop_reason``, ``elapsed_s``, ``eta_s`` (None when unknown), those of `progress_of`,
+        ``workers``, ``lost_workers`` and the last ``failures``.
     """
     scheduler = master.scheduler
     state = scheduler.state
@@ -40,6 +40,7 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
     done = _share_done(scheduler, elapsed_s, master.facts.seconds_limit)
     return {
         "study": master.facts.study,
+        "study_id": master.facts.study_id,
         "state": phase,
         "stop_reason": state.stop_reason,
         "elapsed_s": elapsed_s,

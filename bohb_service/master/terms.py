@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from bohb_service.rpc.messages import Registration
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -39,3 +41,20 @@ class StudyFacts:
     limit_memory_mb: int | None
     seconds_limit: float | None = None
     seconds_before: float = 0.0
+
+
+def registration_of(session: str, facts: StudyFacts, terms: Terms) -> Registration:
+    """What a worker is told when it registers."""
+    return Registration(
+        session=session,
+        study=facts.study,
+        worker_spec=facts.worker_spec,
+        worker_options=facts.worker_options,
+        configurations=facts.configurations,
+        study_id=facts.study_id,
+        limit_seconds=facts.limit_seconds,
+        limit_memory_mb=facts.limit_memory_mb,
+        lease_s=terms.lease_s,
+        heartbeat_s=terms.heartbeat_s,
+        wait_s=terms.wait_s,
+    )

@@ -4,7 +4,6 @@ To add a sampler, write its file and one entry of ``METHODS``. Importing this mo
 NumPy, are imported when one is built.
 """
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from bohb_service.optimizer.brackets import (
 )
 from bohb_service.optimizer.model_options import ModelOptions
 from bohb_service.optimizer.sampler import Sampler
+from bohb_service.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from bohb_service.space import SearchSpace
@@ -42,7 +42,7 @@ def schedule_of(  # noqa: PLR0917 - the order of a study file
     minimum: float,
     maximum: float,
     eta: float,
-    rule: SizeRule | str,
+    sizes: SizeRule | str,
     integer: bool,  # noqa: FBT001 - as above
 ) -> Schedule:
     """The brackets of a method.
@@ -52,15 +52,15 @@ def schedule_of(  # noqa: PLR0917 - the order of a study file
         minimum: Smallest budget.
         maximum: Largest budget.
         eta: One in ``eta`` configurations advances.
-        rule: Size of the first rung, see ``SizeRule``.
+        sizes: Rule for the size of the first rung, see ``SizeRule``.
         integer: Whether budgets are rounded to whole numbers.
 
     Raises:
         StudyError: The name or another argument is wrong.
     """
-    if rule not in tuple(SizeRule):
-        raise StudyError(f"method.brackets: must be one of {', '.join(SizeRule)}, got {rule!r}")
-    return _method(name).schedule(minimum, maximum, eta, SizeRule(rule), integer)
+    if sizes not in tuple(SizeRule):
+        raise StudyError(f"method.sizes: must be one of {', '.join(SizeRule)}, got {sizes!r}")
+    return _method(name).schedule(minimum, maximum, eta, SizeRule(sizes), integer)
 
 
 def sampler_of(
@@ -117,6 +117,5 @@ METHODS: Mapping[str, Method] = {
 def _method(name: str) -> Method:
     if name in METHODS:
         return METHODS[name]
-    near = difflib.get_close_matches(str(name), METHODS, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise StudyError(f"method.name: there is no method {name!r}; {hint}known are {', '.join(METHODS)}")
+    hint = f"{did_you_mean(name, METHODS)} known are {', '.join(METHODS)}".lstrip()
+    raise StudyError(f"method.name: there is no method {name!r}; {hint}")

@@ -1,12 +1,12 @@
 """The constants of BOHB's sampler, as a study file may set them."""
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
 from bohb_service.errors import StudyError
+from bohb_service.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +61,7 @@ class ModelOptions:
         known = [field.name for field in fields(cls)]
         for key in options:
             if key not in known:
-                near = difflib.get_close_matches(str(key), known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+                hint = did_you_mean(key, known) or f"known are {', '.join(known)}"
                 raise StudyError(f"method.{key}: no such option of the model; {hint}")
         return cls(**options)
 

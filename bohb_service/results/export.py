@@ -1,7 +1,7 @@
 """A run in the forms that other programs read: plain data for JSON, and a pandas table."""
 
 import importlib
-from dataclasses import asdict
+from dataclasses import fields
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from bohb_service.scheduler.trial import TrialState
 
 if TYPE_CHECKING:
     import pandas as pd
+    from _typeshed import DataclassInstance
 
     from bohb_service.results.rows import RungResult, TrialResult
     from bohb_service.results.run import Run
@@ -57,7 +58,7 @@ def run_to_dict(run: "Run") -> dict[str, Any]:
             "state": run.state,
             "stop_reason": run.stop_reason,
             "budget": {"name": fidelity.name, "min": fidelity.min, "max": fidelity.max},
-            "incumbent": asdict(run.incumbent) if run.incumbent else None,
+            "incumbent": _plain(run.incumbent) if run.incumbent else None,
             "refit": run.refit,
             "refit_failure": run.refit_failure,
             "evaluations": {
@@ -67,31 +68,37 @@ def run_to_dict(run: "Run") -> dict[str, Any]:
                 "abandoned": counts[TrialState.ABANDONED],
                 "unfinished": counts[TrialState.QUEUED] + counts[TrialState.LEASED],
             },
-            "per_rung": [asdict(rung) for rung in run.rungs],
-            "failures": [asdict(group) for group in run.failures()],
+            "per_rung": [_plain(rung) for rung in run.rungs],
+            "failures": [_plain(group) for group in run.failures()],
             "requeues": run.requeues,
             "wall_s": run.wall_s,
             "utilisation": run.utilisation,
             "share_from_model": run.share_from_model,
             "spent": run.spent,
-            "trajectory": [asdict(point) for point in run.incumbent_trajectory()],
-            "trials": [{**asdict(trial), "state": trial.state.value} for trial in run.trials],
+            "trajectory": [_plain(point) for point in run.incumbent_trajectory()],
+            "trials": [_plain(trial) | {"state": trial.state.value} for trial in run.trials],
         }
     )
     return data
 
 
+def _plain(row: "DataclassInstance") -> dict[str, Any]:
+    """The fields of a row by name. Their values are not copied, as `asdict` would: `strict` does that."""
+    return {field.name: getattr(row, field.name) for field in fields(row)}
+
+
 def run_to_status(run: "Run") -> dict[str, Any]:
-    """How far a run without a master is; see `Run.status`."""
+    """How far a run is, as far as its journal knows; see `Run.status`."""
     counts = {state: run.count(state) for state in TrialState}
     failed = [trial for trial in run.trials if trial.state is TrialState.FAILED]
     best = run.incumbent
-    incumbent = best and {key: value for key, value in asdict(best).items() if key != "configuration"}
+    incumbent = best and {key: value for key, value in _plain(best).items() if key != "configuration"}
     brackets = [list(rungs) for _, rungs in groupby(run.rungs, key=lambda rung: rung.bracket)]
     status: dict[str, Any] = strict(
         {
             "study": run.name,
-            "state": "finished" if run.state == "finished" else "not running",
+            "study_id": run.study_id,
+            "state": run.state,
             "stop_reason": run.stop_reason,
             "elapsed_s": run.wall_s,
             "eta_s": None,

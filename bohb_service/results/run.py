@@ -46,11 +46,11 @@ class Run:
         requeues: How many leases of the search came back without a result, by reason: ``lost`` with their worker,
             ``preempted`` or ``unstarted`` when a worker left, ``stopped`` because the search ended.
         wall_s: Working time in seconds: from the start of each master to the last event before the next one starts.
-        utilisation: Seconds of evaluations with a result by seconds in which workers were available, in [0, 1]; None
-            before any. See `WorkerUsage` for what counts.
+        utilisation: Seconds of evaluations with a result by seconds in which workers were available, waiting for
+            others included, in [0, 1]; None before any. See `WorkerUsage` for what counts.
         spent: Budgets of all trials begun, in units of the largest budget.
         completions: All completed trials in order of completion.
-        rungs: All rungs of all opened brackets.
+        rungs: What became of each rung of each opened bracket, in order.
     """
 
     directory: Path
@@ -104,10 +104,6 @@ class Run:
                 points.append(point)
         return points
 
-    def evaluations_per_rung(self) -> tuple[RungResult, ...]:
-        """What became of each rung of each opened bracket, in order."""
-        return self.rungs
-
     def failures(self) -> tuple[FailureGroup, ...]:
         """The failed trials grouped by reason, most frequent reason first."""
         groups: dict[str, list[TrialResult]] = {}
@@ -117,11 +113,11 @@ class Run:
         return tuple(sorted(map(_group, groups.values()), key=lambda group: -group.count))
 
     def status(self) -> dict[str, Any]:
-        """How far the run is, in the form in which a running master tells it, for a run without one.
+        """How far the run is, in the form in which a running master tells it, as far as the journal knows.
 
         Returns:
-            The keys of `bohb_service.master.status.status_of`, with ``state`` ``finished`` or ``not running``, no
-            workers, and all ``brackets``; and ``failures``, the last few: ``trial``, ``reason``, ``message``.
+            The keys of `bohb_service.master.status.status_of`, with the ``state`` of this object, no workers, and all
+            ``brackets``; and ``failures``, the last few: ``trial``, ``reason``, ``message``.
         """
         from bohb_service.results.export import run_to_status
 

@@ -15,6 +15,9 @@ from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, SERIALIZER, forma
 CALL_SECONDS = 15.0
 """How long a call may take beyond the time it asks the master to wait."""
 
+QUICK_CALL_SECONDS = 5.0
+"""The same for an exchange that asks for no waiting, made while a job runs that has to be looked after."""
+
 
 class _Caller:
     """One object at one master; connects when needed, and again after a failure."""
@@ -105,7 +108,8 @@ class MasterClient:
             ProtocolError: The master refused the request.
         """
         data = wire.pack_request(self._session, request)
-        return wire.unpack_answer(self._caller.call("exchange", data, timeout_s=request.wait_s + CALL_SECONDS))
+        timeout_s = request.wait_s + CALL_SECONDS if request.wait_s else QUICK_CALL_SECONDS
+        return wire.unpack_answer(self._caller.call("exchange", data, timeout_s=timeout_s))
 
     def goodbye(self, unstarted: tuple[int, ...], reason: str) -> None:
         """Leave, and give back leases that were not begun.

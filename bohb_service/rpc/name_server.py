@@ -68,8 +68,6 @@ def _name_server(address: str) -> Iterator[Any]:
             proxy._pyroTimeout = LOOKUP_SECONDS  # noqa: SLF001  (Pyro5's public option has this name)
             proxy._pyroSerializer = SERIALIZER  # noqa: SLF001
             yield proxy
-    except errors.NamingError as error:
-        raise MasterUnreachableError(f"the name server at {address} says: {error}") from error
     except (errors.CommunicationError, OSError) as error:
         raise MasterUnreachableError(f"no name server answers at {address}: {error}") from error
     except errors.PyroError as error:
@@ -88,19 +86,13 @@ def look_up_master(address: str, study: str) -> str:
         ProtocolError: What answers is no name server.
     """
     with _name_server(address) as proxy:
-        return str(proxy.lookup(master_name(study)))
-
-
-def known_studies(address: str) -> list[str]:
-    """Names of the studies that a name server knows.
-
-    Raises:
-        MasterUnreachableError: No name server answers.
-        ProtocolError: What answers is no name server.
-    """
-    with _name_server(address) as proxy:
         names = proxy.list(prefix="bohb.")
-    return sorted(name[len("bohb.") : -len(".master")] for name in names if name.endswith(".master"))
+    if master_name(study) not in names:
+        known = [name.removeprefix("bohb.").removesuffix(".master") for name in names]
+        raise MasterUnreachableError(
+            f"the name server at {address} does not know study {study!r}; it knows {', '.join(sorted(known)) or 'none'}"
+        )
+    return str(names[master_name(study)])
 
 
 def announce_master(address: str, study: str, uri: str) -> None:
@@ -108,13 +100,31 @@ def announce_master(address: str, study: str, uri: str) -> None:
 
     Raises:
         MasterUnreachableError: No name server answers.
-        ProtocolError: What answers is no name server.
+        ProtocolError: What answers is no name server, or a living master of a study of that name is registered.
     """
     with _name_server(address) as proxy:
+        known = str(proxy.list(prefix=master_name(study)).get(master_name(study), ""))
+        if known and known != uri and _answers(known):
+            raise ProtocolError(
+                f"the name server at {address} knows a living master of a study {study!r} already ({known}); "
+                "give this study another name, or stop the other"
+            )
         proxy.register(master_name(study), uri)
 
 
-def withdraw_master(address: str, study: str) -> None:
-    """Remove a master from an external name server, if it still answers."""
+def withdraw_master(address: str, study: str, uri: str) -> None:
+    """Remove a master from an external name server, if that still answers and the entry is this master's."""
     with contextlib.suppress(MasterUnreachableError, ProtocolError), _name_server(address) as proxy:
-        proxy.remove(master_name(study))
+        if str(proxy.lookup(master_name(study))) == uri:
+            proxy.remove(master_name(study))
+
+
+def _answers(uri: str) -> bool:
+    """Whether a Pyro5 object can be reached."""
+    try:
+        with Proxy(uri) as proxy:
+            proxy._pyroTimeout = LOOKUP_SECONDS  # noqa: SLF001
+            proxy._pyroBind()  # noqa: SLF001
+    except (errors.PyroError, OSError):
+        return False
+    return True

@@ -75,6 +75,7 @@ class MasterObject:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._connections: dict[str, Connection] = {}
 
     def register(self, data: bytes) -> bytes:
         """Admit a worker."""
@@ -87,6 +88,18 @@ class MasterObject:
     def goodbye(self, data: bytes) -> bytes:
         """Let a worker go."""
         return self._told(self._goodbye, data)
+
+    def closed(self, connection: Connection) -> None:
+        """Hear that a connection broke; it matters if its session was last heard of over it."""
+        session = connection.session
+        if session is not None and self._connections.get(session) is connection:
+            del self._connections[session]
+            self._service.disconnected(session)
+
+    def _heard(self, session: str) -> None:
+        connection: Connection = current_context.client
+        connection.session = session
+        self._connections[session] = connection
 
     def _told(self, call: Callable[[bytes], Any], data: bytes) -> bytes:
         """The packed result of a call, or its packed error; an error that is not the peer's ends the run."""
@@ -102,19 +115,19 @@ class MasterObject:
         info = wire.unpack_info(data)
         _check_protocol(info)
         registration = self._service.register(info)
-        current_context.client.session = registration.session
+        self._heard(registration.session)
         return wire.pack_registration(registration)
 
     def _exchange(self, data: bytes) -> None:
         call = ParkedCall()
         session, request = wire.unpack_request(data)
-        call.connection.session = session
+        self._heard(session)
         self._service.exchange(session, request, lambda answer: call.reply(_ok(wire.pack_answer(answer))))
         raise Parked
 
     def _goodbye(self, data: bytes) -> None:
         session, unstarted, reason = wire.unpack_goodbye(data)
-        current_context.client.session = None
+        self._connections.pop(session, None)
         self._service.goodbye(session, unstarted, reason)
 
 
@@ -156,9 +169,10 @@ class Server:
         self._thread: threading.Thread | None = None
         self.host, self.port = host, self._daemon.port
         self._daemon.register(NameServer(study, host, self.port), NAME_SERVER_OBJECT)
+        self._uri = f"PYRO:{MASTER_OBJECT}@{format_address(host, self.port)}"
         if name_server is not None:
             try:
-                announce_master(name_server, study, f"PYRO:{MASTER_OBJECT}@{format_address(host, self.port)}")
+                announce_master(name_server, study, self._uri)
             except BohbError:
                 self._daemon.close()
                 raise
@@ -171,19 +185,16 @@ class Server:
     def start(self, service: Service) -> None:
         """Serve from now on, in a thread of its own."""
 
-        def closed(connection: Connection) -> None:
-            if connection.session is not None:
-                service.disconnected(connection.session)
-
         def run() -> None:
             try:
                 self.loop.run()
             except Exception as error:  # noqa: BLE001  (a loop that has ended must end the run, not hang it)
                 service.fail(error)
 
-        self._daemon.register(MasterObject(service), MASTER_OBJECT)
+        master = MasterObject(service)
+        self._daemon.register(master, MASTER_OBJECT)
         self._daemon.register(AdminObject(service), ADMIN_OBJECT)
-        self.loop.on_close = closed
+        self.loop.on_close = master.closed
         self.loop.on_tick = service.tick
         self._thread = threading.Thread(target=run, name="bohb-rpc", daemon=True)
         self._thread.start()
@@ -191,7 +202,7 @@ class Server:
     def close(self) -> None:
         """Stop serving and close the port."""
         if self._external is not None:
-            withdraw_master(self._external, self._study)
+            withdraw_master(self._external, self._study, self._uri)
         if self._thread is not None:
             self.loop.stop()
             self._thread.join()

@@ -36,7 +36,10 @@ from bohb_service.rpc.pyro import SERIALIZER, tune_socket
 
 _HEADER = struct.Struct("!4sHBBHHII16sHH")
 _SERIALIZER_ID: int = serializers.serializers[SERIALIZER].serializer_id
-_REFUSED_FLAGS = protocol.FLAGS_COMPRESSED | protocol.FLAGS_BATCH | protocol.FLAGS_KEEPSERIALIZED
+# Oneway calls are refused too: Pyro5 would run them in threads of their own.
+_REFUSED_FLAGS = (
+    protocol.FLAGS_COMPRESSED | protocol.FLAGS_BATCH | protocol.FLAGS_KEEPSERIALIZED | protocol.FLAGS_ONEWAY
+)
 
 MAX_HANDSHAKE_BYTES = 4096
 MAX_REQUEST_BYTES = 32 << 20
@@ -129,6 +132,7 @@ class EventLoop:
         self._selector.register(self._wake_reader, selectors.EVENT_READ, self._wake_reader)
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
         self._connections: set[Connection] = set()
+        self._is_full = False
         self._thread: int | None = None
         self._stopping = False
 
@@ -171,6 +175,9 @@ class EventLoop:
             if self._clock.monotonic() >= next_tick:
                 next_tick = self._clock.monotonic() + self._tick_s
                 self._drop_silent()
+                if self._is_full:
+                    self._is_full = False
+                    self._selector.register(self._listener, selectors.EVENT_READ, None)
                 self.on_tick()
 
     def close(self) -> None:
@@ -214,7 +221,9 @@ class EventLoop:
                 sock, _address = self._listener.accept()
             except (BlockingIOError, ConnectionError):
                 return
-            except OSError:  # out of file descriptors: the peer stays in the backlog and is served later
+            except OSError:  # out of file descriptors: the peer stays in the backlog until the next tick
+                self._selector.unregister(self._listener)
+                self._is_full = True
                 return
             if len(self._connections) >= MAX_CONNECTIONS:
                 self.refused += 1
@@ -313,7 +322,6 @@ class LoopDaemon(Daemon):  # type: ignore[misc]  # Pyro5 is untyped
         self.loop.on_request = self.handleRequest
         self.loop.on_handshake = self._handshake
         self.transportServer = None
-        self.check_peer: Callable[[Any], Any] = lambda _: "hello"
 
     @staticmethod
     def _check_address(host: str, port: int) -> None:
@@ -334,10 +342,6 @@ class LoopDaemon(Daemon):  # type: ignore[misc]  # Pyro5 is untyped
                 f"cannot listen on {host}, port {port}: {error.strerror or error}; "
                 "choose another --host or --port (0 takes a free one)"
             ) from error
-
-    def validateHandshake(self, conn: Connection, data: Any) -> Any:  # noqa: ARG002, N802  (given by Pyro5)
-        """Accept or refuse a peer by what it sends with its connect message."""
-        return self.check_peer(data)
 
     def close(self) -> None:
         """Close the port and all connections; the loop must have ended."""

@@ -1,9 +1,10 @@
 """Messages as bytes, and back.
 
 Pyro5 carries one opaque byte string in each direction; what is in it is packed and validated here, with
-msgpack and plain values only. No class of the peer's choosing is ever built.
+msgpack and plain values only.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import astuple
 from typing import Any, TypeVar, get_args
@@ -30,6 +31,8 @@ def unpack(data: bytes) -> Any:
     Raises:
         ProtocolError: The bytes are no such message.
     """
+    if not isinstance(data, bytes):
+        raise ProtocolError(f"a message must be bytes, not {type(data).__name__}")
     try:
         return msgpack.unpackb(data, strict_map_key=False)
     except (ValueError, TypeError, msgpack.UnpackException) as error:
@@ -40,8 +43,32 @@ def _parsed(what: str, parse: Callable[[Any], T], data: bytes) -> T:
     plain = unpack(data)
     try:
         return parse(plain)
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
         raise ProtocolError(f"a {what} has not the form that protocol expects: {error}") from error
+
+
+def _duration(value: Any) -> float:
+    seconds = float(value)
+    if not 0.0 <= seconds < math.inf:
+        raise ValueError(f"{seconds} is no duration")
+    return seconds
+
+
+def _check_plain(value: Any) -> None:
+    """Raise TypeError unless a value has a JSON form."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                if type(key) is not str:
+                    raise TypeError(f"key {key!r} is no text")
+                _check_plain(item)
+        case list():
+            for item in value:
+                _check_plain(item)
+        case None | bool() | int() | float() | str():
+            pass
+        case _:
+            raise TypeError(f"a {type(value).__name__} is no plain value")
 
 
 def _curve(points: list[list[float]]) -> Curve:
@@ -60,10 +87,11 @@ def _pack_outcome(outcome: Outcome) -> list[Any]:
 
 def _parse_outcome(plain: list[Any]) -> Outcome:
     match plain:
-        case ["completed", int() | float() as loss, dict() as info, seconds, curve]:
-            return Completed(float(loss), info, float(seconds), _curve(curve))
+        case ["completed", int() | float() as loss, dict() as info, seconds, curve] if math.isfinite(loss):
+            _check_plain(info)
+            return Completed(float(loss), info, _duration(seconds), _curve(curve))
         case ["failed", reason, str() as message, str() as detail, seconds, curve] if reason in _FAILURES:
-            return Failed(reason, message, detail, float(seconds), _curve(curve))
+            return Failed(reason, message, detail, _duration(seconds), _curve(curve))
         case ["released", reason, str() as message] if reason in _RELEASES:
             return Released(reason, message)
     raise ValueError(f"unknown outcome {str(plain)[:80]}")
@@ -156,6 +184,8 @@ def _parse_info(plain: Any) -> WorkerInfo:
     for text in (worker, host, version, spec):
         if type(text) is not str:
             raise TypeError(f"{text!r} is no text")
+    if not 0 < int(pid) < 2**31:
+        raise ValueError(f"{pid} is no process id")
     return WorkerInfo(worker, host, int(pid), float(started), version, int(protocol), spec, _integers(running))
 
 

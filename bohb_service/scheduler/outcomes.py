@@ -16,7 +16,6 @@ FailureReason = Literal[
     "crash",  # its process died of a fault, e.g. a segmentation fault
     "timeout",  # it passed the time limit of the study
     "memory",  # it passed the memory limit of the study
-    "setup",  # the worker could not be constructed or set up
 ]
 
 

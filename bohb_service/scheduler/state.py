@@ -68,6 +68,7 @@ class StudyState:
         brackets: All opened brackets by index.
         with_work: Indices of the brackets that could supply a trial, ascending.
         leases: Trial of each lease by its number.
+        holders: Worker of each lease by its number.
         current: Trials that are leased now, by the number of the lease.
         observations: What the model may learn from, in order of arrival; append-only.
         incumbent: Best trial at the largest budget seen, or None.
@@ -92,6 +93,7 @@ class StudyState:
         self.brackets: list[Bracket] = []
         self.with_work: list[int] = []
         self.leases: list[TrialId] = []
+        self.holders: list[str] = []
         self.current: dict[int, Trial] = {}
         self.observations: list[Observation] = []
         self.incumbent: Incumbent | None = None
@@ -109,6 +111,10 @@ class StudyState:
     def trial_of(self, lease: int) -> Trial | None:
         """The trial that a lease was granted for, or None if there is no such lease."""
         return self.trials.get(self.leases[lease]) if 0 <= lease < len(self.leases) else None
+
+    def was_granted(self, lease: int, worker: str) -> bool:
+        """Whether this lease was once given to this worker."""
+        return 0 <= lease < len(self.holders) and self.holders[lease] == worker
 
     def holds(self, lease: int, worker: str) -> bool:
         """Whether this lease is the current one of its trial, and this worker's."""
@@ -218,6 +224,7 @@ class StudyState:
         trial.move(TrialState.LEASED)
         trial.attempts, trial.lease, trial.worker = event.attempt, event.lease, event.worker
         self.leases.append(event.trial)
+        self.holders.append(event.worker)
         self.current[event.lease] = trial
 
     def _apply_requeued(self, trial_id: TrialId, *, used_attempt: bool) -> None:

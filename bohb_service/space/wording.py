@@ -1,11 +1,11 @@
 """How places, values and names appear in messages."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
 from bohb_service.errors import SpaceError
+from bohb_service.suggestions import did_you_mean
 
 _WIDTH = 76
 _LISTED = 12
@@ -49,5 +49,4 @@ def listing(values: Iterable[Any]) -> str:
 def suggest(word: Any, allowed: Iterable[str]) -> str:
     """``did you mean 'x'? allowed: 'x', 'y'``, without the guess if nothing is near."""
     names = list(allowed)
-    near = difflib.get_close_matches(str(word), names, n=1)
-    return (f"did you mean {near[0]!r}? " if near else "") + f"allowed: {listing(names) or 'nothing'}"
+    return f"{did_you_mean(word, names)} allowed: {listing(names) or 'nothing'}".lstrip()

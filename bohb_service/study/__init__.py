@@ -6,8 +6,8 @@ Nothing here imports NumPy or ConfigSpace: the content of a search space is vali
 """
 
 from bohb_service.study.loader import load_study, parse_study
-from bohb_service.study.model import Study
+from bohb_service.study.model import MAY_CHANGE, Study
 from bohb_service.study.schema import study_schema
 from bohb_service.study.sections import Fidelity, Limits, Method, Stop
 
-__all__ = ["Fidelity", "Limits", "Method", "Stop", "Study", "load_study", "parse_study", "study_schema"]
+__all__ = ["MAY_CHANGE", "Fidelity", "Limits", "Method", "Stop", "Study", "load_study", "parse_study", "study_schema"]

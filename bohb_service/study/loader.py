@@ -10,22 +10,20 @@ from bohb_service.study.document import STUDY_SUFFIXES, read_document
 from bohb_service.study.files import resolve_files
 from bohb_service.study.model import SECTIONS, Study
 from bohb_service.study.plain import to_plain
-from bohb_service.study.problems import KeyPath, Problem, kind, show, study_error
+from bohb_service.study.problems import KeyPath, Problem, kind, study_error
 from bohb_service.study.wording import explain
 
 _NULL_IS_DEFAULT = ("worker_options", "method", "stop", "limits", "initial", "warm_start")
-_OVERRIDE = "override"
 
 
-def load_study(path: Path, overrides: Mapping[str, Any] = {}) -> Study:
+def load_study(path: Path) -> Study:
     """The study in a file.
 
     Args:
         path: A ``.yaml``, ``.yml`` or ``.toml`` file.
-        overrides: Values that replace those of the file, by dotted key: ``{"fidelity.max": 81}``.
 
     Raises:
-        StudyError: Anything is wrong with the file, its content, or the overrides; every mistake has its line.
+        StudyError: Anything is wrong with the file or its content; every mistake has its line.
     """
     document = read_document(path, STUDY_SUFFIXES)
     source = str(path)
@@ -36,10 +34,9 @@ def load_study(path: Path, overrides: Mapping[str, Any] = {}) -> Study:
     if not isinstance(document.value, dict):
         told = f"must be a mapping of keys, but the file holds {kind(document.value)}; write 'name: ...' and so on"
         raise study_error([*document.problems, Problem((), told, document.lines.get(()))], source)
-    data = dict(document.value)
-    problems = [*document.problems, *_override(data, overrides)]
-    study, found = _build(data, path.absolute().parent)
-    problems += [_locate(problem, document.lines, overrides) for problem in _news(found, problems)]
+    problems = list(document.problems)
+    study, found = _build(document.value, path.absolute().parent)
+    problems += [_locate(problem, document.lines) for problem in _news(found, problems)]
     return _result(study, problems, source)
 
 
@@ -90,36 +87,11 @@ def _without_empty_sections(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if value is not None or key not in _NULL_IS_DEFAULT}
 
 
-def _override(data: dict[str, Any], overrides: Mapping[str, Any]) -> list[Problem]:
-    """Put the overriding values into the data, in place; the returned ones had no place there."""
-    problems: list[Problem] = []
-    for dotted, value in overrides.items():
-        *sections, key = dotted.split(".")
-        place = data
-        for depth, section in enumerate(sections):
-            inner = place.get(section)
-            inner = {} if inner is None else inner
-            if section == "method" and depth == 0 and isinstance(inner, str):
-                inner = {"name": inner}
-            if not isinstance(inner, Mapping):
-                told = f"cannot be set, since '{section}' is {show(inner)} and no mapping; remove one of the two"
-                problems.append(Problem((*sections, key), told, source=_OVERRIDE))
-                break
-            place[section] = dict(inner)
-            place = place[section]
-        else:
-            place[key] = value
-    return problems
-
-
-def _locate(problem: Problem, lines: Mapping[KeyPath, int], overrides: Mapping[str, Any]) -> Problem:
-    """The problem with the line of its key, or of the nearest key around it, or with the override it is from."""
+def _locate(problem: Problem, lines: Mapping[KeyPath, int]) -> Problem:
+    """The problem with the line of its key, or of the nearest key around it."""
     if problem.source is not None:
         return problem
-    given = {tuple(dotted.split(".")) for dotted in overrides}
     for end in range(len(problem.path), 0, -1):
-        if problem.path[:end] in given:
-            return Problem(problem.path, problem.text, source=_OVERRIDE)
         if problem.path[:end] in lines:
             return Problem(problem.path, problem.text, lines[problem.path[:end]])
     return problem

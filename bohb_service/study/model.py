@@ -19,7 +19,8 @@ from bohb_service.study.worker_name import split_worker
 MAX_FIRST_RUNG = 10_000_000
 """Most configurations in a bracket; more could not be evaluated to its end."""
 
-_IDENTITY = {"name", "worker", "worker_options", "space", "fidelity", "method", "seed", "initial", "warm_start"}
+MAY_CHANGE = frozenset({"stop", "limits"})
+"""What may differ between a run and its resumption; all else makes another study."""
 
 
 class Study(Section):
@@ -78,7 +79,7 @@ class Study(Section):
             return method
         try:
             schedule = HyperbandSchedule(
-                fidelity.min, fidelity.max, method.eta, SizeRule(method.brackets), fidelity.integer
+                fidelity.min, fidelity.max, method.eta, SizeRule(method.sizes), fidelity.integer
             )
         except StudyError as error:
             path, _, text = str(error).partition(": ")
@@ -105,11 +106,11 @@ class Study(Section):
     def identity(self) -> str:
         """SHA-256, in hex, of all that defines the study: equal for runs that may continue each other.
 
-        ``stop``, ``limits`` and ``refit`` are left out: they may change between a run and its resumption.
+        ``stop`` and ``limits`` are left out: they may change between a run and its resumption.
         Two studies are compared by computing both identities with the same version of this package, since
         a later version may know more options.
         """
-        content = self.model_dump(mode="json", include=_IDENTITY)
+        content = self.model_dump(mode="json", exclude=set(MAY_CHANGE))
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

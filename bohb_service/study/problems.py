@@ -1,6 +1,5 @@
 """Mistakes in a study file, and how they are worded and shown."""
 
-import difflib
 import itertools
 import json
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bohb_service.errors import StudyError
+from bohb_service.suggestions import did_you_mean
 
 KeyPath = tuple[Any, ...]
 """Where a value is: keys of mappings, and positions in lists, from the outside in."""
@@ -146,9 +146,7 @@ def suggest(word: str, allowed: Iterable[str], otherwise: str) -> str:
         otherwise: The advice if there is no guess.
     """
     names = list(allowed)
-    near = difflib.get_close_matches(word.lower().replace("-", "_"), [name.replace("-", "_") for name in names], n=1)
-    guess = next((f"did you mean '{name}'?" for name in names if name.replace("-", "_") in near), otherwise)
-    return f"{guess} (allowed: {', '.join(names)})"
+    return f"{did_you_mean(word, names) or otherwise} (allowed: {', '.join(names)})"
 
 
 def _show_key(key: Any) -> str:

@@ -18,10 +18,10 @@ from pydantic import (
 from bohb_service.study.problems import show
 
 MethodName = Literal["bohb", "hyperband", "successive-halving", "random"]
-BracketRule = Literal["paper", "hpbandster"]
+SizeRuleName = Literal["paper", "hpbandster"]
 Density = Literal["own", "statsmodels"]
 
-_BRACKET_OPTIONS = ("eta", "brackets")
+_BRACKET_OPTIONS = ("eta", "sizes")
 _MODEL_OPTIONS = (
     "min_points_in_model",
     "top_n_percent",
@@ -108,7 +108,7 @@ class Method(Section):
     """name of the method"""
     eta: float = Field(3.0, gt=1, examples=[3])
     """from rung to rung the best 1/eta of the configurations go on, with eta times the budget"""
-    brackets: BracketRule = Field("paper", examples=["paper"])
+    sizes: SizeRuleName = Field("paper", examples=["paper"])
     """rule for the number of configurations in a bracket"""
     min_points_in_model: Count | None = Field(None, examples=[8])
     """observations that each of the two densities needs; null is one more than there are hyperparameters"""

@@ -21,7 +21,7 @@ from typing import Any
 
 from bohb_service.clock import Clock, SystemClock
 from bohb_service.errors import WorkerSpecError
-from bohb_service.scheduler.outcomes import Failed, Outcome
+from bohb_service.scheduler.outcomes import Outcome
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import REFIT_RUNG
 from bohb_service.worker import protocol
@@ -59,10 +59,10 @@ class ObjectiveProcess:
         (start, _), *others = self._channel.receive() or [([protocol.END], 0)]
         if start[0] != protocol.START:
             return 0
-        _, spec, options, base = start
+        _, spec, options = start
         sys.argv = [spec]
         try:
-            objective = Objective(load_worker(spec, Path(base) if base else None), options, self._clock)
+            objective = Objective(load_worker(spec), options, self._clock)
         except WorkerSpecError as error:
             self._send([protocol.BROKEN, str(error), trace_of(error.__cause__ or error)])
             return 2
@@ -92,11 +92,8 @@ class ObjectiveProcess:
             self._dropped.discard(job.lease)
             self._send([protocol.DROPPED, job.lease])
             return True
-        if not self._is_up:
-            failure = self._set_up(objective)
-            if failure is not None:
-                self._finish(job, failure)
-                return False
+        if not self._is_up and not self._set_up(objective, job.lease):
+            return False
         self._finish(job, self._evaluate(objective, job, directory))
         return True
 
@@ -109,16 +106,16 @@ class ObjectiveProcess:
             else:
                 self._has_ended = True
 
-    def _set_up(self, objective: Objective) -> Failed | None:
-        started = self._clock.monotonic()
+    def _set_up(self, objective: Objective, lease: int) -> bool:
+        """Prepare for the first job; whether that went well."""
         try:
             objective.set_up()
-        except BaseException as error:  # noqa: BLE001 - whatever user code raises is its outcome
-            seconds = self._clock.monotonic() - started
-            return Failed("setup", f"setup raised {message_of(error)}", trace_of(error), seconds)
+        except BaseException as error:  # noqa: BLE001 - whatever user code raises is told
+            self._send([protocol.SETUP_FAILED, lease, message_of(error), trace_of(error)])
+            return False
         self._is_up = True
         self._send([protocol.UP, self._clock.monotonic()])
-        return None
+        return True
 
     def _evaluate(self, objective: Objective, job: Job, directory: Path) -> Outcome:
         context = EvaluationContext(

@@ -30,7 +30,7 @@ def run_worker(
         spec: Worker class; empty for the study's.
         name: Unique name; by default host, process id and a few letters.
         scratch: Parent of the directories of configurations where the master's folder is not visible.
-        orphan_timeout_s: How long to go on without a master.
+        orphan_timeout_s: How long to go on without a master, be it lost or not there yet.
         logs: Folder for the output of objectives; by default beside the directories of configurations.
     """
     host = socket.gethostname()

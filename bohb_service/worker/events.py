@@ -53,6 +53,19 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class SetupFailed:
+    """The objective process could not be set up for its first job, which has not begun and is not held any more.
+
+    Attributes:
+        job: The job.
+        message: One line for people.
+    """
+
+    job: Job
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """A job that nobody wanted any more is gone without an outcome."""
 
@@ -72,4 +85,4 @@ class Broken:
     detail: str = ""
 
 
-SupervisorEvent = Started | Reported | Finished | Dropped | Broken
+SupervisorEvent = Started | Reported | Finished | SetupFailed | Dropped | Broken

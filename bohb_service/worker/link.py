@@ -1,6 +1,7 @@
 """The line to the master: repeats after faults, counts the time without one."""
 
 import logging
+import math
 import random
 from collections.abc import Callable
 from typing import Protocol, TypeVar
@@ -51,6 +52,7 @@ class Link:
         master: The other end.
         retry_at: Monotonic time from which the next call makes sense.
         last_contact: Monotonic time of the last answer; that of the start before the first.
+        failing_since: Monotonic time at which the first call since the last answer failed; infinite if none has.
         was_interrupted: The last call was ended by a signal.
         has_recovered: The last call was answered after others had failed.
 
@@ -63,6 +65,7 @@ class Link:
     def __init__(self, master: Master, signals: StopSignals, clock: Clock) -> None:
         self.master = master
         self.retry_at = self.last_contact = clock.monotonic()
+        self.failing_since = math.inf
         self.was_interrupted = False
         self.has_recovered = False
         self._signals = signals
@@ -97,15 +100,13 @@ class Link:
         if self.has_recovered:
             log.info("master reached", extra={"after_failures": self._n_failures})
         self._n_failures = 0
+        self.failing_since = math.inf
         self.last_contact = self.retry_at = self._clock.monotonic()
         return reply
 
-    def silent_s(self) -> float:
-        """Seconds since the last answer."""
-        return self._clock.monotonic() - self.last_contact
-
     def _failed(self, error: MasterUnreachableError) -> None:
         now = self._clock.monotonic()
+        self.failing_since = min(self.failing_since, now)
         limit = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(self._n_failures, 10))
         self.retry_at = now + self._random.uniform(0.0, limit)
         if self._n_failures == 0 or now >= self._complain_at:

@@ -1,6 +1,5 @@
 """From the text that names a worker to its class."""
 
-import difflib
 import importlib
 import importlib.util
 import os
@@ -12,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from bohb_service.errors import WorkerSpecError
+from bohb_service.suggestions import did_you_mean
 from bohb_service.worker.base import Worker
 from bohb_service.worker.verdicts import message_of
 
@@ -94,8 +94,7 @@ def _find_entry_point(spec: str) -> "EntryPoint":
     found = {point.dist.name if point.dist else "unknown": point for point in points if point.name == spec}
     if not found:
         names = sorted({point.name for point in points})
-        close = difflib.get_close_matches(spec, names, n=3)
-        known = f"did you mean {' or '.join(map(repr, close))}?" if close else f"installed are {', '.join(names)}"
+        known = did_you_mean(spec, names, at_most=3) or f"installed are {', '.join(names)}"
         raise WorkerSpecError(f"no worker is called {spec!r}; {known if names else 'none is installed'} ({_FORMS})")
     if len(found) > 1:
         raise WorkerSpecError(
@@ -124,9 +123,8 @@ def _import_file(path: Path, spec: str) -> ModuleType:
     """Import a file under its own name, as ``python file.py`` would, so that what it defines can be pickled."""
     path = path.resolve()
     if not path.is_file():
-        close = difflib.get_close_matches(path.name, _python_files(path.parent), n=1)
-        hint = f"; did you mean {close[0]}?" if close else "; give the path from the folder of the study file"
-        raise WorkerSpecError(f"worker {spec!r}: there is no file {path}{hint}")
+        hint = did_you_mean(path.name, _python_files(path.parent)) or "give the path from the folder of the study file"
+        raise WorkerSpecError(f"worker {spec!r}: there is no file {path}; {hint}")
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
     loaded = sys.modules.get(path.stem)
@@ -183,8 +181,8 @@ def _class_of(module: ModuleType, name: str, spec: str) -> type[Worker]:
     if found is None:
         classes = [key for key, value in vars(module).items() if isinstance(value, type)]
         workers = [key for key in classes if key != "Worker" and callable(getattr(vars(module)[key], "compute", None))]
-        close = difflib.get_close_matches(name, classes, n=1) or workers[:5]
-        hint = f"did you mean {' or '.join(close)}?" if close else "define a subclass of bohb_service.Worker there"
+        other = "define a subclass of bohb_service.Worker there"
+        hint = did_you_mean(name, classes) or (f"its workers are {', '.join(workers[:5])}" if workers else other)
         raise WorkerSpecError(f"worker {spec!r}: {module.__name__} has no class {name!r}; {hint}")
     if not isinstance(found, type):
         raise WorkerSpecError(f"worker {spec!r} is a {type(found).__name__}, no class; name the class itself")

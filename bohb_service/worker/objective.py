@@ -4,7 +4,6 @@ Two styles of `compute` are called: ours, ``compute(config, budget, context)``, 
 ``compute(config_id, config, budget, working_directory, **kwargs)``. Parameter names decide.
 """
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from bohb_service.clock import Clock, SystemClock
 from bohb_service.errors import WorkerSpecError
 from bohb_service.scheduler.outcomes import Curve, Outcome
+from bohb_service.suggestions import did_you_mean
 from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.worker.verdicts import judge_exception, judge_refit, judge_result, message_of, shown
 
@@ -159,9 +159,8 @@ def _needs_run_id(worker: type) -> bool:
 
 def _close_option(options: Mapping[str, Any], signature: inspect.Signature) -> str:
     for name in options:
-        close = difflib.get_close_matches(name, signature.parameters, n=1)
-        if name not in signature.parameters and close:
-            return f" (did you mean {close[0]!r}?)"
+        if name not in signature.parameters and (hint := did_you_mean(name, signature.parameters)):
+            return f" ({hint})"
     return ""
 
 

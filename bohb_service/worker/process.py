@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bohb_service.clock import Clock
@@ -27,13 +26,11 @@ class Launch:
         spec: The worker class, as `load_worker` takes it.
         options: Keyword arguments of its constructor; plain data.
         log: Where its output goes.
-        base: Folder of relative file paths in the spec, or None for the current one.
     """
 
     spec: str
     options: Mapping[str, Any]
     log: LogFile
-    base: Path | None = None
 
 
 class ChildProcess:
@@ -94,7 +91,7 @@ class ChildProcess:
         selector.register(ours, selectors.EVENT_READ)
         if self._pidfd is not None:
             selector.register(self._pidfd, selectors.EVENT_READ)
-        self.send([protocol.START, launch.spec, dict(launch.options), str(launch.base) if launch.base else None])
+        self.send([protocol.START, launch.spec, dict(launch.options)])
 
     def send(self, message: list[Any]) -> None:
         """Send one message; a process that is gone is noticed by `has_exited`."""

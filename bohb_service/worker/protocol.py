@@ -1,8 +1,9 @@
 """What the worker process and its objective process say to each other, as plain lists.
 
-To the child:   ``[START, spec, options, base]``, ``[JOB, ...]``, ``[DROP, lease]``, ``[END]``.
-From the child: ``[READY]`` or ``[BROKEN, message, detail]`` once, ``[UP, time]`` after `setup`, then for
-each job, in the order of the jobs, ``[REPORT, lease, step, loss]`` and ``[DONE, lease, time, outcome]``
+To the child:   ``[START, spec, options]``, ``[JOB, ...]``, ``[DROP, lease]``, ``[END]``.
+From the child: ``[READY]`` or ``[BROKEN, message, detail]`` once; ``[UP, time]`` after `setup`, which is run
+before the first job, or ``[SETUP_FAILED, lease, message, detail]`` with that job, and the process ends; then
+for each job, in the order of the jobs, ``[REPORT, lease, step, loss]`` and ``[DONE, lease, time, outcome]``
 or ``[DROPPED, lease]``. Times are of the monotonic clock, which the processes of a machine share.
 """
 
@@ -14,7 +15,8 @@ from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 
 START, JOB, DROP, END = "start", "job", "drop", "end"
-READY, BROKEN, UP, REPORT, DONE, DROPPED = "ready", "broken", "up", "report", "done", "dropped"
+READY, BROKEN, UP, SETUP_FAILED = "ready", "broken", "up", "setup-failed"
+REPORT, DONE, DROPPED = "report", "done", "dropped"
 
 
 def encode_job(job: Job, directory: Path) -> list[Any]:

@@ -14,7 +14,16 @@ from bohb_service.rpc.messages import Answer, Registration, Report, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.worker.conversation import Conversation
-from bohb_service.worker.events import Broken, Dropped, Finished, Limits, Reported, Started, SupervisorEvent
+from bohb_service.worker.events import (
+    Broken,
+    Dropped,
+    Finished,
+    Limits,
+    Reported,
+    SetupFailed,
+    Started,
+    SupervisorEvent,
+)
 from bohb_service.worker.folders import Folders, find_folders
 from bohb_service.worker.link import Link, Master
 from bohb_service.worker.process import Launch
@@ -34,18 +43,17 @@ class WorkerRunner:
     """Runs one worker; `run` once.
 
     One thread does everything: it waits for the objective process, for signals and for the next heartbeat
-    at once, and for the master only while no job runs.
+    at once. Only an idle worker asks the master to wait until there is a job. While a job is held, a call
+    asks for no waiting, and a master that does not answer delays the enforcement of limits by no more than
+    the client's time-out of such a call, which is a few seconds.
 
     Args:
         master: The master, or how to reach it; owned by the runner from now on.
         info: How the worker introduces itself.
         scratch: Parent of the directories of configurations where the master's folder is not visible.
-        base: Folder of relative file paths in the worker spec; the current one by default.
         logs: Folder for the output of objectives; by default beside the directories of configurations.
-        wait_for_master_s: How long to wait for a master that was never there; None for ever.
-        orphan_timeout_s: How long to go on without a master that was there.
-        setup_timeout_s: How long loading the class, and its `setup`, may take.
-        clock: For deadlines.
+        orphan_timeout_s: How long to go on without a master, be it lost or not there yet, counted from the
+            first call that failed.
     """
 
     def __init__(
@@ -54,21 +62,14 @@ class WorkerRunner:
         info: WorkerInfo,
         *,
         scratch: Path | None = None,
-        base: Path | None = None,
         logs: Path | None = None,
-        wait_for_master_s: float | None = None,
         orphan_timeout_s: float = 3600.0,
-        setup_timeout_s: float = 600.0,
-        clock: Clock | None = None,
     ) -> None:
         self._info = info
         self._scratch = scratch
-        self._base = base
         self._logs = logs
-        self._wait_for_master_s = wait_for_master_s
         self._orphan_timeout_s = orphan_timeout_s
-        self._setup_timeout_s = setup_timeout_s
-        self._clock = clock or SystemClock()
+        self._clock: Clock = SystemClock()
         self._signals = StopSignals()
         self._link = Link(master, self._signals, self._clock)
         self._conversation = Conversation(self._link, info, self._clock)
@@ -122,10 +123,9 @@ class WorkerRunner:
         if self._stop is not None:
             return self._end_stopped(self._stop)
         now = self._clock.monotonic()
-        is_known = self._conversation.registration is not None
-        patience = self._orphan_timeout_s if is_known else self._wait_for_master_s
-        if patience is not None and now < self._link.retry_at and now - self._link.last_contact >= patience:
-            return self._end_orphaned(patience)
+        # Right after a failed call only: a process that was suspended for long tries once more.
+        if now < self._link.retry_at and now - self._link.failing_since >= self._orphan_timeout_s:
+            return self._end_orphaned()
         due = self._next_call()
         if now < due:
             self._wait(due)
@@ -164,7 +164,7 @@ class WorkerRunner:
 
     def _adopt(self, registration: Registration) -> None:
         """Start the objective process for this study; keep the one of the same study."""
-        limits = Limits(registration.limit_seconds, registration.limit_memory_mb, self._setup_timeout_s)
+        limits = Limits(registration.limit_seconds, registration.limit_memory_mb)
         if self._supervisor is not None and self._study_id == registration.study_id:
             self._supervisor.limits = limits
             return
@@ -179,7 +179,7 @@ class WorkerRunner:
             self._folders = replace(self._folders, logs=self._logs)
         spec = self._info.spec or registration.worker_spec
         output = self._folders.log(self._info.worker)
-        launch = Launch(spec, registration.worker_options, output, self._base)
+        launch = Launch(spec, registration.worker_options, output)
         self._supervisor = Supervisor(launch, limits, self._selector, self._clock)
         self._supervisor.start()
 
@@ -249,6 +249,11 @@ class WorkerRunner:
                     self._giving_back.discard(job.lease)
                     self._outbox.add(job.lease, outcome, n_bytes)
                     _log_outcome(job, outcome)
+                case SetupFailed(job, message):
+                    self._giving_back.discard(job.lease)
+                    released = Released("unstarted", f"{self._info.worker}: setup failed: {message}")
+                    self._outbox.add(job.lease, released)
+                    _log_outcome(job, released)
                 case Dropped(job):
                     if job.lease in self._giving_back:
                         self._giving_back.discard(job.lease)
@@ -302,9 +307,10 @@ class WorkerRunner:
         self._leave(self._end_process(is_orderly=False), f"worker cannot be used: {broken.message}")
         return ExitCode.USAGE
 
-    def _end_orphaned(self, patience: float) -> ExitCode:
+    def _end_orphaned(self) -> ExitCode:
         self._end_process(is_orderly=False)
-        log.error("no master for %g s; giving up (results not delivered: %d)", patience, len(self._outbox.leases))
+        n_results = len(self._outbox.leases)
+        log.error("no master for %g s; giving up (results not delivered: %d)", self._orphan_timeout_s, n_results)
         return ExitCode.UNREACHABLE
 
     def _end_process(self, *, is_orderly: bool) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 import selectors
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,16 @@ from bohb_service.worker import protocol
 from bohb_service.worker.channel import ChannelError
 from bohb_service.worker.curve import MAX_POINTS
 from bohb_service.worker.deaths import explain_death
-from bohb_service.worker.events import Broken, Dropped, Finished, Limits, Reported, Started, SupervisorEvent
+from bohb_service.worker.events import (
+    Broken,
+    Dropped,
+    Finished,
+    Limits,
+    Reported,
+    SetupFailed,
+    Started,
+    SupervisorEvent,
+)
 from bohb_service.worker.process import ChildProcess, Launch
 from bohb_service.worker.workload import NEVER, HeldJob, Workload
 
@@ -224,15 +233,11 @@ class Supervisor:
             process.silent_since = self._clock.monotonic()
 
     def _handle(self, process: ChildProcess, message: list[Any], n_bytes: int) -> None:
-        head = self._jobs.head
         match message:
             case [protocol.DONE, lease, at, encoded]:
                 self._end_job(process, lease, at, protocol.decode_outcome(encoded), n_bytes)
             case [protocol.REPORT, lease, step, loss]:
-                if head is not None and lease == head.job.lease:
-                    if len(head.points) < MAX_POINTS:
-                        head.points.append((step, loss))
-                    self._events.append(Reported(lease, step, loss))
+                self._add_point(lease, step, loss)
             case [protocol.DROPPED, lease]:
                 self._end_job(process, lease, self._clock.monotonic(), None, 0)
             case [protocol.READY]:
@@ -240,10 +245,21 @@ class Supervisor:
             case [protocol.UP, at]:
                 process.is_up = True
                 self._n_setup_failures = 0
-                if head is not None:
-                    head.since = at
+                if (head := self._jobs.head) is not None:
+                    head.since = head.instant(at, self._clock.monotonic())
+            case [protocol.SETUP_FAILED, lease, text, detail]:
+                self._fail_setup(self._jobs.remove(lease), text, detail)
+                # The process has stopped; the jobs behind are not to be blamed for its end.
+                self._kill(_Verdict())
             case [protocol.BROKEN, text, detail]:
                 self._kill(_Verdict(broken=Broken(text, detail)))
+
+    def _add_point(self, lease: int, step: float, loss: float) -> None:
+        head = self._jobs.head
+        if head is not None and lease == head.job.lease:
+            if len(head.points) < MAX_POINTS:
+                head.points.append((step, loss))
+            self._events.append(Reported(lease, step, loss))
 
     def _end_job(
         self, process: ChildProcess, lease: int, at: float, outcome: Completed | Failed | None, n_bytes: int
@@ -251,24 +267,28 @@ class Supervisor:
         held = self._jobs.remove(lease)
         if held is None:
             return
+        at = held.instant(at, self._clock.monotonic())
+        if outcome is not None and not 0.0 <= outcome.seconds <= at - held.since:
+            outcome = replace(outcome, seconds=at - held.since)
         self._tell(held, outcome, n_bytes)
-        if isinstance(outcome, Failed) and outcome.reason == "setup":
-            # The process has stopped; the jobs behind are not to be blamed for its end.
-            self._kill(_Verdict())
-        else:
-            self._begin_head(process, at)
+        self._begin_head(process, at)
 
     def _tell(self, held: HeldJob, outcome: Completed | Failed | Released | None, n_bytes: int = 1000) -> None:
         if outcome is None:
             self._events.append(Dropped(held.job))
             return
         self._n_idle_deaths = 0
-        if isinstance(outcome, Failed) and outcome.reason == "setup":
-            self._n_setup_failures += 1
         self._events.append(Finished(held.job, outcome, n_bytes))
-        if self._n_setup_failures >= MAX_SETUP_FAILURES and isinstance(outcome, Failed):
-            text = f"setup failed {MAX_SETUP_FAILURES} times in a row; the last time: {outcome.message}"
-            self._give_up(Broken(text, outcome.detail))
+
+    def _fail_setup(self, held: HeldJob | None, message: str, detail: str) -> None:
+        """Let go of the first job, which has not begun; give up after `MAX_SETUP_FAILURES` in a row."""
+        if held is None:
+            return
+        self._n_setup_failures += 1
+        self._events.append(SetupFailed(held.job, message))
+        if self._n_setup_failures >= MAX_SETUP_FAILURES:
+            text = f"setup failed {MAX_SETUP_FAILURES} times in a row; the last time: {message}"
+            self._give_up(Broken(text, detail))
 
     def _give_up(self, broken: Broken) -> None:
         self._is_ending = True
@@ -363,12 +383,13 @@ class Supervisor:
         held = self._jobs.remove(lease)
         if held is None:
             return
-        if not held.is_wanted:
-            outcome = None
-        elif isinstance(outcome, Failed) and not process.is_up:
-            text = f"setup {outcome.message}" if outcome.reason == "timeout" else f"in setup: {outcome.message}"
-            outcome = Failed("setup", text, outcome.detail, outcome.seconds)
-        self._tell(held, outcome)
+        if not held.is_wanted or outcome is None:
+            self._tell(held, None)
+        elif process.is_up:
+            self._tell(held, outcome)
+        else:
+            # Whatever ended the process: its first job had not begun.
+            self._fail_setup(held, outcome.message, outcome.detail if isinstance(outcome, Failed) else "")
 
     def _forget(self, process: ChildProcess) -> int:
         self._process = None

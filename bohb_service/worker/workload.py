@@ -41,6 +41,15 @@ class HeldJob:
         """Whether its outcome is of interest."""
         return self.drop_by == NEVER
 
+    def instant(self, told: float, now: float) -> float:
+        """The time that the process told, or now if that cannot be: user code may have changed its clock.
+
+        Args:
+            told: Monotonic time of something that happened to this job.
+            now: Monotonic time.
+        """
+        return told if self.since <= told <= now else now
+
 
 class Workload:
     """A queue in two parts. The first job of the sent part is the *head*: the process is at it."""

@@ -75,6 +75,28 @@ def _fill(path):
                 file.write(b"x" * 4096)
 
 
+def _log_starts(folder, study):
+    """Have the study's objective write down each evaluation that it begins; the file with their names."""
+    starts = folder / "starts"
+    module = folder / "logged.py"
+    module.write_text(
+        "import time\n"
+        "from bohb_service import Worker\n"
+        "class Logged(Worker):\n"
+        "    @staticmethod\n"
+        "    def configuration_space():\n"
+        "        from ConfigSpace import ConfigurationSpace\n"
+        "        return ConfigurationSpace({'x': (0.0, 1.0), 'y': (0.0, 1.0)})\n"
+        "    def compute(self, config, budget, context):\n"
+        f"        with open({str(starts)!r}, 'a') as file:\n"
+        "            file.write(context.trial_id + '\\n')\n"
+        "        time.sleep(0.02 * budget)\n"
+        "        return config['x'] + config['y'] + 1 / budget\n"
+    )
+    study.write_text(study.read_text().replace(f"{OBJECTIVES}:Quadratic", f"{module}:Logged"))
+    return starts
+
+
 def _requeues(run):
     journal = SqliteJournal.open(run / "journal.sqlite", read_only=True)
     events = [record.event for record in journal.read() if isinstance(record.event, TrialRequeued)]
@@ -133,7 +155,8 @@ def test_after_kill_and_resume_one_worker_makes_the_run_it_would_have_made(run_c
 def test_the_master_may_be_killed_at_any_moment(run_cli, tmp_path):
     """25 seeded moments: some while it starts, most after a random number of results and a random delay."""
     rng = random.Random(20261124)
-    study = write_study(tmp_path, stop={"brackets": 12}, worker_options={"sleep_per_unit": 0.02})
+    study = write_study(tmp_path, stop={"brackets": 12})
+    starts = _log_starts(tmp_path, study)
     run = tmp_path / "run"
     command = ("bohb-master", "run", study, "--workers", 3, "--run-dir", run)
     acknowledged: list[tuple[str, int]] = []
@@ -158,6 +181,10 @@ def test_the_master_may_be_killed_at_any_moment(run_cli, tmp_path):
     assert found[: len(acknowledged)] == acknowledged
     assert len({trial for trial, _ in found}) == len(found) == len(results.trials) == 4 * PLAN
     assert {str(trial.state) for trial in results.trials} == {"completed"}
+    # Workers outlive the master and hold what they have, so each trial was begun exactly once.
+    assert sorted(starts.read_text().split()) == sorted(trial for trial, _ in found)
+    # An answer may have died with the master: that lease goes back unused as soon as its worker is back.
+    assert {event.reason for event in _requeues(run)} <= {"unstarted"}
     wait_until(lambda: not run_cli.survivors(), seconds=15)
 
 
@@ -232,6 +259,11 @@ def test_a_full_disk_stops_the_master_with_a_clear_error_and_nothing_is_lost(run
         assert "Traceback" not in result.stderr
         ballast.unlink()
         before = outcomes(run)
+        _fill(ballast)
+        refused = run_cli(*command)
+        assert refused.returncode == 5
+        assert "free some space" in refused.stderr
+        ballast.unlink()
         assert run_cli(*command, timeout=100).returncode == 0
         assert outcomes(run)[: len(before)] == before
         assert len({trial for trial, _ in outcomes(run)}) == len(outcomes(run)) == 10 * PLAN

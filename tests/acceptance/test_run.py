@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -246,3 +247,20 @@ def test_run_from_python(tmp_path):
     loss, same = result.stdout.split()
     assert float(loss) < 0.2
     assert same == "True"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_main_job_beats_the_default_network(run_cli, tmp_path):
+    quickstart = Path(__file__).parents[2] / "configs" / "quickstart.yaml"
+    run = tmp_path / "run"
+    result = run_cli("bohb-master", "run", quickstart, "--workers", 2, "--run-dir", run, timeout=540)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(run_cli("bohb-master", "results", run, "--json").stdout)
+    assert len({rung["budget"] for rung in report["per_rung"]}) == 4
+    assert report["evaluations"]["completed"] == len(report["trials"]) == 69
+    assert report["refit"]["test_error"] < 0.06
+    assert report["refit"]["baseline"]["test_error"] > 0.09
+    assert report["incumbent"]["loss"] < report["refit"]["baseline"]["validation_loss"]
+    assert "points" in result.stdout
+    assert "fewer errors" in result.stdout

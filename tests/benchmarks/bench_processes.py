@@ -35,7 +35,7 @@ def ours(workers: int, brackets: int, per_unit: float) -> dict[str, float]:
             "worker": f"{OBJECTIVES}:{'Quadratic' if per_unit else 'NoOp'}",
             "worker_options": {"sleep_per_unit": per_unit} if per_unit else {},
             "fidelity": {"min": 1, "max": 81},
-            "method": {"name": "bohb", "eta": 3, "brackets": "hpbandster"},
+            "method": {"name": "bohb", "eta": 3, "sizes": "hpbandster"},
             "stop": {"brackets": brackets},
         },
         base=Path.cwd(),

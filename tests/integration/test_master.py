@@ -16,7 +16,7 @@ from bohb_service.master.committer import Committer
 from bohb_service.master.master import is_same_class
 from bohb_service.master.processes import is_process_gone
 from bohb_service.master.proposer import Proposer
-from bohb_service.master.terms import StudyFacts
+from bohb_service.master.terms import StudyFacts, Terms
 from bohb_service.optimizer.brackets import FullBudgetSchedule
 from bohb_service.optimizer.observation import Suggestion
 from bohb_service.rpc.messages import Registration, Request, WorkerInfo
@@ -388,10 +388,10 @@ def test_who_has_waited_longest_is_served_first(house):
 
 def test_all_who_wait_get_something_proposed(house):
     here = house(schedule=FullBudgetSchedule(1, 9), evaluations=40)
-    peers = [Peer(here, f"w{i}") for i in range(12)]
+    peers = [Peer(here, f"w{i}") for i in range(14)]
     waiting = [peer.say(max_jobs=1, wait_s=20.0) for peer in peers]
     here.pump(lambda: all(waiting))
-    assert sorted(answers[0].jobs[0].lease for answers in waiting) == list(range(12))
+    assert sorted(answers[0].jobs[0].lease for answers in waiting) == list(range(14))
     here.pump()
     # One ahead for every fourth worker.
     assert len(here.scheduler.state.unassigned) == 3
@@ -552,8 +552,8 @@ def test_a_worker_that_leaves_makes_room_for_those_who_wait(house):
     here.pump(lambda: waiting)
     assert waiting[0].jobs[0].trial == job.trial
     assert (here.events(TrialRequeued)[0].reason, here.events(TrialRequeued)[0].message) == (
-        "lost",
-        "worker busy: leaving",
+        "preempted",
+        "worker busy left: leaving",
     )
 
 
@@ -873,7 +873,7 @@ def test_a_waiting_exchange_that_is_repeated_is_answered_where_it_came_from_last
     here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
     busy, peer = Peer(here, "busy"), Peer(here)
     job = busy.ask().jobs[0]
-    request = Request(1, results=((77, Completed(0.5, seconds=1.0)),), max_jobs=1, wait_s=20.0)
+    request = Request(1, max_jobs=1, wait_s=20.0)
     before = peer.send(request)
     here.master.disconnected(peer.session)
     after = peer.send(request)
@@ -883,7 +883,6 @@ def test_a_waiting_exchange_that_is_repeated_is_answered_where_it_came_from_last
     here.pump(lambda: after)
     assert before == []
     assert after[0].jobs[0].trial == job.trial
-    assert here.master.status()["workers"][1]["finished"] == 1
 
 
 def test_an_exchange_that_was_answered_is_not_taken_twice(house):
@@ -947,3 +946,154 @@ def test_what_may_be_held_follows_the_budget_that_was_leased_last(house):
         told.append((job.budget, answer.prefetch))
         results = ((job.lease, Completed(float(job.lease), seconds=1e-3)),)
     assert told == [(1, 1), *[(1, 16)] * 8, (3, 1), (3, 16)]
+
+
+def test_other_terms_hold_if_they_are_given(house):
+    here = house(terms=Terms(lease_s=9.0, heartbeat_s=3.0, wait_s=2.0, grace_s=1.0))
+    peer = Peer(here)
+    told = peer.registration
+    assert (told.lease_s, told.heartbeat_s, told.wait_s) == (9.0, 3.0, 2.0)
+    job = peer.ask().jobs[0]
+    here.clock.advance(8.9)
+    here.master.tick()
+    assert here.scheduler.state.holds(job.lease, "w")
+    here.clock.advance(0.1)
+    here.master.tick()
+    assert not here.scheduler.state.holds(job.lease, "w")
+    here.master.disconnected(peer.session)
+    here.clock.advance(1.1)
+    here.master.tick()
+    assert len(here.master.sessions) == 0
+
+
+def test_a_worker_that_comes_back_after_a_restart_is_busy_at_once(house):
+    here = house()
+    job = Peer(here).ask().jobs[0]
+    replayed = Scheduler(here.scheduler.settings)
+    for record in here.journal.read():
+        replayed.state.apply(record.event)
+    there = house(scheduler=replayed, journal=here.journal)
+    Peer(there, running=(job.lease,))
+    assert there.master.status()["workers"][0]["state"] == "busy"
+
+
+def test_a_new_exchange_takes_the_place_of_one_that_waits(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    peer = Peer(here)
+    job = peer.ask().jobs[0]
+    old = peer.say(running=(job.lease,), max_jobs=1, wait_s=20.0)
+    assert peer.ask(results=((job.lease, Completed(0.5)),), max_jobs=1).acks == (job.lease,)
+    assert old == []
+
+
+def test_an_outcome_counts_for_the_worker_that_was_given_the_lease_alone(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    peer, other = Peer(here), Peer(here, "other")
+    job = peer.ask().jobs[0]
+    told = other.ask(results=((job.lease, Completed(0.0, seconds=1.0)), (99, Completed(0.0))), wait_s=0.0)
+    assert told.acks == (job.lease, 99)
+    assert here.scheduler.state.holds(job.lease, "w")
+    for _ in range(2):
+        peer.ask(results=((job.lease, Completed(0.5, seconds=1.0)),), max_jobs=0, wait_s=0.0)
+    assert here.scheduler.state.incumbent.loss == 0.5
+    workers = {worker["name"]: (worker["finished"], worker["busy_s"]) for worker in here.master.status()["workers"]}
+    assert workers == {"w": (1, 1.0), "other": (0, 0.0)}
+
+
+def test_a_lease_whose_answer_was_lost_goes_back_when_its_worker_returns_without_it(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=2)
+    peer = Peer(here)
+    first, lost = peer.ask().jobs[0], peer.ask(running=(0,)).jobs[0]
+    back = Peer(here, running=(first.lease,))
+    again = back.ask(running=(first.lease,)).jobs[0]
+    assert (again.trial, again.attempt) == (lost.trial, 1)
+    assert [(event.lease, event.reason) for event in here.events(TrialRequeued)] == [(lost.lease, "unstarted")]
+
+
+def test_after_an_error_nothing_changes_any_more(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=9)
+    peer = Peer(here)
+    job = peer.ask().jobs[0]
+    here.master.fail(RuntimeError("a bug"))
+    before = len(here.records())
+    answers = peer.say(results=((job.lease, Completed(0.5)),), max_jobs=1, wait_s=0.0)
+    here.master.release(lambda _: True, "it died")
+    here.master.goodbye(peer.session, (), "bye")
+    here.master.disconnected(peer.session)
+    here.clock.advance(100)
+    here.master.tick()
+    Peer(here)
+    here.pump()
+    assert answers == []
+    assert len(here.records()) == before
+    assert here.scheduler.state.holds(job.lease, "w")
+
+
+def test_a_worker_that_leaves_early_is_not_the_last_one(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=9)
+    here.master.goodbye(Peer(here).session, (), "bye")
+    assert not here.master.left.is_set()
+
+
+def test_jobs_in_hand_leave_less_room_for_others(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=500)
+    peer, *_ = [Peer(here, f"w{i}") for i in range(4)]
+    job = peer.ask().jobs[0]
+    peer.ask(results=((job.lease, Completed(1.0, seconds=1e-3)),), max_jobs=0, wait_s=0.0)
+    here.pump()
+    held = tuple(job.lease for job in peer.ask(max_jobs=10).jobs)
+    assert len(held) == 10
+    here.pump()
+    assert len(peer.ask(running=held, max_jobs=16).jobs) == 6
+
+
+def test_a_worker_that_waits_again_waits_behind_the_others(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=4)
+    one, two, busy = Peer(here, "one"), Peer(here, "two"), Peer(here, "busy")
+    jobs = [busy.ask().jobs[0].lease for _ in range(4)]
+
+    def give_back():
+        lease = jobs.pop()
+        busy.ask(results=((lease, Released("preempted", "evicted")),), running=jobs, max_jobs=0, wait_s=0.0)
+
+    first = one.say(max_jobs=1, wait_s=20.0)
+    second = two.say(max_jobs=1, wait_s=20.0)
+    give_back()
+    here.pump(lambda: first)
+    first = one.say(running=(first[0].jobs[0].lease,), max_jobs=1, wait_s=20.0)
+    give_back()
+    here.pump(lambda: second)
+    assert first == []
+    two.say(running=(second[0].jobs[0].lease,), max_jobs=1, wait_s=20.0)
+    one.say(max_jobs=1, wait_s=20.0)  # now it is behind
+    give_back()
+    here.pump(lambda: len(here.events(TrialLeased)) == 7)
+    assert here.events(TrialLeased)[-1].worker == "two"
+
+
+@pytest.mark.parametrize("how", ["left", "gave up", "came back"])
+def test_nothing_is_handed_to_a_wait_that_is_over(house, how):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    busy, peer = Peer(here, "busy"), Peer(here)
+    job = busy.ask().jobs[0]
+    over = peer.say(max_jobs=1, wait_s=20.0)
+    if how == "left":
+        here.master.goodbye(peer.session, (), "bye")
+    elif how == "gave up":
+        here.master.disconnected(peer.session)
+        here.clock.advance(6)
+        here.master.tick()
+    else:
+        Peer(here)
+    idle = Peer(here, "idle")
+    waiting = idle.say(max_jobs=1, wait_s=20.0)
+    busy.ask(results=((job.lease, Released("preempted", "evicted")),), max_jobs=0, wait_s=0.0)
+    here.pump(lambda: waiting)
+    assert over == []
+    assert waiting[0].jobs[0].trial == job.trial
+
+
+def test_the_name_of_a_worker_that_left_is_free_again(house):
+    here = house()
+    here.master.goodbye(Peer(here, pid=1).session, (), "bye")
+    assert Peer(here, pid=2).ask().jobs

@@ -1,5 +1,6 @@
 """Real objective processes that misbehave in every way we could think of."""
 
+import math
 import os
 import selectors
 import signal
@@ -14,7 +15,7 @@ import pytest
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import REFIT_RUNG, TrialId
-from bohb_service.worker.events import Broken, Dropped, Finished, Limits, Reported, Started
+from bohb_service.worker.events import Broken, Dropped, Finished, Limits, Reported, SetupFailed, Started
 from bohb_service.worker.logs import MAX_LOG_BYTES, LogFile
 from bohb_service.worker.process import Launch
 from bohb_service.worker.supervisor import Supervisor
@@ -295,6 +296,21 @@ def test_setup_is_not_counted_as_evaluation(bench):
     assert outcome.seconds < 0.45
 
 
+@pytest.mark.parametrize("reading", [math.nan, math.inf, 0.0, -1e9])
+def test_limits_and_durations_survive_an_objective_that_spoils_its_clock(bench, reading):
+    one = bench(limits=Limits(seconds=0.5))
+    began = time.monotonic()
+
+    first, second, third = one.outcomes({"how": "spoils_the_clock", "reading": reading}, "naps", "sleeps")
+
+    total = time.monotonic() - began
+    assert isinstance(first, Completed)
+    assert isinstance(second, Completed)
+    assert third.reason == "timeout"
+    assert third.seconds >= 0.5
+    assert all(0 <= outcome.seconds <= total for outcome in (first, second, third))
+
+
 @pytest.mark.parametrize("how", ["eats_memory", "child_eats_memory"])
 def test_the_memory_limit_counts_descendants_and_kills(bench, how):
     big, good = bench(limits=Limits(memory_mib=120)).outcomes(how, "ok")
@@ -521,24 +537,28 @@ def test_loading_that_takes_too_long_is_given_up(bench):
 
 
 @pytest.mark.parametrize(
-    ("setup", "words"),
+    ("setup", "message", "detail"),
     [
-        ("raises", "setup raised ValueError: no such thing"),
-        ("exits_hard", "in setup: the objective ended its process with exit code 7"),
-        ("segfaults", "in setup: segmentation fault"),
-        ("sleeps_at_once", "setup passed the limit of 1 s"),
+        ("raises", "ValueError: no such thing", "Traceback"),
+        ("exits_hard", "the objective ended its process with exit code 7", ""),
+        ("segfaults", "segmentation fault (SIGSEGV)", "about to crash"),
+        ("is_killed", "the objective's process was killed from outside (SIGKILL)", ""),
+        ("eats_memory", "passed the limit of 120 MiB", ""),
+        ("sleeps_at_once", "passed the limit of 1.5 s", ""),
     ],
 )
-def test_setup_fails_the_job_and_after_three_the_worker_is_given_up(bench, setup, words):
-    one = bench(limits=Limits(setup_s=1.0), setup=setup)
+def test_a_failed_setup_is_no_outcome_of_a_job_and_after_three_the_worker_is_given_up(bench, setup, message, detail):
+    one = bench(limits=Limits(memory_mib=120, setup_s=1.5), setup=setup)
     one.submit("ok", "ok", "ok", "ok")
 
     one.until(lambda: one.of_kind(Broken))
 
-    for lease in range(3):
-        assert one.outcome(lease).reason == "setup"
-        assert words in one.outcome(lease).message
-    assert "setup failed 3 times in a row" in one.of_kind(Broken)[0].message
+    assert [event.job.lease for event in one.of_kind(SetupFailed)] == [0, 1, 2]
+    assert all(event.message.startswith(message) for event in one.of_kind(SetupFailed))
+    assert one.of_kind(Finished) == []
+    (broken,) = one.of_kind(Broken)
+    assert broken.message.startswith(f"setup failed 3 times in a row; the last time: {message}")
+    assert broken.detail.startswith(detail)
     assert one.supervisor.held == (3,)
 
 
@@ -546,11 +566,25 @@ def test_setup_that_fails_now_and_then_is_no_reason_to_give_up(bench, tmp_path):
     one = bench("FailsInSetup", pattern="xx.xx.", folder=str(tmp_path))
     stay, leave = {"exit": False}, {"exit": True}
 
-    outcomes = one.outcomes(stay, stay, stay, leave, stay, stay, stay)
+    one.submit(stay, stay, stay, leave, stay, stay, stay)
+    one.until(lambda: not one.supervisor.held)
 
-    reasons = [outcome.reason if isinstance(outcome, Failed) else "" for outcome in outcomes]
-    assert reasons == ["setup", "setup", "", "exit", "setup", "setup", ""]
+    assert [event.job.lease for event in one.of_kind(SetupFailed)] == [0, 1, 4, 5]
+    assert one.outcome(3).reason == "exit"
+    assert [type(one.outcome(lease)) for lease in (2, 6)] == [Completed, Completed]
     assert not one.of_kind(Broken)
+
+
+def test_a_job_that_nobody_wants_any_more_ends_during_setup_without_counting_as_its_failure(bench):
+    one = bench(setup="sleeps")
+    one.submit("ok")
+    one.trace("sleeping")
+
+    one.supervisor.drop(0)
+    one.until(lambda: not one.supervisor.held)
+
+    assert one.of_kind(SetupFailed) == []
+    assert [event.job.lease for event in one.of_kind(Dropped)] == [0]
 
 
 def test_a_process_that_cannot_be_started_is_told(bench, tmp_path):

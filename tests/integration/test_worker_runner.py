@@ -10,16 +10,19 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
 
+from bohb_service.api.study_run import StudyRun
 from bohb_service.errors import MasterUnreachableError, ProtocolError, UnknownSessionError
 from bohb_service.rpc.messages import Answer, Registration, Report, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
+from bohb_service.study import parse_study
 from bohb_service.worker.runner import WorkerRunner
 
 OBJECTIVES = Path(__file__).parents[1] / "objectives.py"
@@ -208,6 +211,24 @@ def test_leases_are_renewed_while_the_objective_holds_the_interpreter_lock(maste
     assert {(request.max_jobs, request.wait_s) for request in renewals} == {(0, 0.0)}
 
 
+@pytest.mark.slow
+def test_heartbeats_go_on_while_one_call_holds_the_interpreter_lock_for_half_a_minute(master, tmp_path):
+    one = master("holds_the_lock_for_half_a_minute", lease_s=60.0, heartbeat_s=1.0)
+    renewals = []
+    one.before = lambda request: renewals.append(time.monotonic()) if request.running == (0,) else None
+
+    assert run(one, tmp_path) == 0
+
+    outcome = one.outcomes[0]
+    assert isinstance(outcome, Completed)
+    assert outcome.seconds >= 30
+    # A thread beside the objective, where a design with one process has its heartbeats, was stopped all the time.
+    assert outcome.info["beats"] <= 1
+    assert len(renewals) >= 25
+    assert max(after - before for before, after in pairwise(renewals)) < 5
+    assert len(one.infos) == 1
+
+
 def test_more_is_fetched_while_a_job_runs_if_the_master_wants_that(master, tmp_path):
     one = master("ok", "naps", "ok", "ok", heartbeat_s=0.05)
     one.before = lambda request: setattr(one, "prefetch", 3 if one.outcomes else 1)
@@ -341,7 +362,7 @@ def test_a_worker_started_before_its_master_waits(master, tmp_path):
     assert len(attempts) == 4
 
 
-def test_waiting_for_the_first_master_ends_after_a_time(master, tmp_path, caplog):
+def test_a_master_that_never_comes_is_not_waited_for_for_ever(master, tmp_path, caplog):
     one = master()
 
     def never(_info):
@@ -349,7 +370,7 @@ def test_waiting_for_the_first_master_ends_after_a_time(master, tmp_path, caplog
 
     one.register = never
 
-    assert run(one, tmp_path, wait_for_master_s=0.3) == 4
+    assert run(one, tmp_path, orphan_timeout_s=0.3) == 4
 
     assert "no master for 0.3 s" in caplog.text
 
@@ -367,6 +388,24 @@ def test_an_orphan_gives_up_and_kills_its_job(master, tmp_path, caplog):
 
     assert "no master for 0.3 s" in caplog.text
     assert not is_alive(int((tmp_path / "sleeping").read_text()))
+
+
+def test_the_patience_of_an_orphan_begins_with_the_first_call_that_fails(master, tmp_path):
+    one = master("sleeps", heartbeat_s=0.6)
+    failures = []
+
+    def vanish(request):
+        if request.running:
+            failures.append(time.monotonic())
+            raise MasterUnreachableError("nobody there")
+
+    one.before = vanish
+
+    assert run(one, tmp_path, orphan_timeout_s=0.5) == 4
+
+    # By the first failure the last contact was longer ago than that already.
+    assert len(failures) > 1
+    assert time.monotonic() - failures[0] >= 0.5
 
 
 def test_a_refused_worker_ends(master, tmp_path, caplog):
@@ -473,20 +512,45 @@ def test_a_class_that_cannot_be_loaded_ends_the_worker_before_it_takes_a_job(mas
 
     assert run(one, tmp_path) == 2
 
-    assert "did you mean Misbehaves?" in caplog.text
+    assert "did you mean 'Misbehaves'?" in caplog.text
     assert len(one.waiting) == 1
     assert len(one.goodbyes) == 1
 
 
-def test_three_failures_of_setup_end_the_worker(master, tmp_path, caplog):
-    one = master(*["ok"] * 5, prefetch=2, options={"folder": str(tmp_path), "setup": "raises"})
+@pytest.mark.parametrize(
+    ("setup", "message"),
+    [
+        ("raises", "w/1: setup failed: ValueError: no such thing"),
+        ("segfaults", "w/1: setup failed: segmentation fault (SIGSEGV)"),
+    ],
+)
+def test_failures_of_setup_give_jobs_back_and_three_of_them_end_the_worker(master, tmp_path, caplog, setup, message):
+    one = master(*["ok"] * 5, prefetch=2, options={"folder": str(tmp_path), "setup": setup})
 
     assert run(one, tmp_path) == 2
 
-    assert [one.outcomes[lease].reason for lease in range(3)] == ["setup"] * 3
-    assert set(one.outcomes) == {0, 1, 2}
+    assert one.outcomes == dict.fromkeys(range(3), Released("unstarted", message))
     assert one.goodbyes[0][0] == (3,) or one.goodbyes[0][0] == ()
-    assert "setup failed 3 times in a row" in caplog.text
+    last_error = next(record.message for record in caplog.records if record.levelname == "ERROR")
+    assert "setup failed 3 times in a row" in last_error
+    assert ("Traceback" if setup == "raises" else "about to crash") in last_error
+
+
+def test_a_job_that_met_a_failed_setup_can_be_done_by_the_same_worker(master, tmp_path):
+    one = master({"exit": False}, worker="FailsInSetup", options={"folder": str(tmp_path), "pattern": "x."})
+    again = dataclasses.replace(one.waiting[0], lease=1)
+
+    def lease_again(request):
+        if any(isinstance(outcome, Released) for _, outcome in request.results):
+            one.waiting.append(again)
+            one.n_jobs = 2
+
+    one.before = lease_again
+
+    assert run(one, tmp_path) == 0
+
+    assert one.outcomes[0] == Released("unstarted", "w/1: setup failed: OSError: the data set is not there")
+    assert isinstance(one.outcomes[1], Completed)
 
 
 def test_a_folder_that_cannot_be_made_ends_the_worker(master, tmp_path, caplog):
@@ -649,7 +713,29 @@ def test_handlers_are_as_before_afterwards(master, tmp_path):
 
 
 def test_the_worker_process_stays_small(tmp_path):
-    """Its resident size, with the network client loaded and a job done; the objective is in another process."""
+    """The command as a process of its own, at work for a real master; the objective is in another process."""
+    study = {
+        "name": "weight",
+        "worker": f"{OBJECTIVES}:NoOp",
+        "fidelity": {"min": 1, "max": 81},
+        "stop": {"brackets": 99},
+        "limits": {"memory_mb": 1000},
+    }
+    parsed = parse_study(study, base=tmp_path, source="test")
+    with StudyRun(parsed, tmp_path / "run", workers=1) as running:
+        give_up = time.monotonic() + 30
+        while (status := running.status())["evaluations"]["completed"] < 50:
+            assert time.monotonic() < give_up
+            running.wait(0.05)
+        process = psutil.Process(status["workers"][0]["pid"])
+        assert "bohb_service.cli.worker" in process.cmdline()
+        size_mib = process.memory_info().rss / 2**20
+
+    # 35 MiB is the aim, and what it has on common systems; more would be felt by hundreds of workers on a node.
+    assert 10 < size_mib < 45
+
+
+def test_the_worker_process_loads_nothing_heavy(tmp_path):
     script = f"""
 import sys
 from pathlib import Path
@@ -679,12 +765,10 @@ class Master:
 
 code = WorkerRunner(Master(), WorkerInfo("w", "h", 1, 0.0, "0"), scratch=Path({str(tmp_path)!r})).run()
 heavy = {{"numpy", "ConfigSpace", "pydantic", "rich", "asyncio", "multiprocessing", "scipy", "click"}}
-print(code, sorted(heavy & sys.modules.keys()), int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20)
+print(code, sorted(heavy & sys.modules.keys()))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
 
     loss, facts = done.stdout.splitlines()
     assert loss == "0.75"
-    code, modules, size_mib = facts.split()
-    assert (code, modules) == ("0", "[]")
-    assert int(size_mib) < 35
+    assert facts == "0 []"

@@ -51,6 +51,16 @@ def test_no_source_file_is_longer_than_400_lines():
     assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
 
 
+def test_every_package_says_what_it_is_for():
+    told = {
+        str(path.relative_to(ROOT)): ast.get_docstring(ast.parse(path.read_text())) or ""
+        for path in SOURCES
+        if path.name == "__init__.py"
+    }
+
+    assert {name: text for name, text in told.items() if len(text.split()) < 8} == {}
+
+
 def test_every_folder_of_sources_is_installed():
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
 

@@ -102,7 +102,7 @@ def test_wrong_calls_are_told():
         ({"min_budget": 0}, "min"),
         ({"max_budget": 0.5}, "max"),
         ({"eta": 1}, "eta"),
-        ({"brackets": "papr"}, "brackets"),
+        ({"sizes": "papr"}, r"method\.sizes"),
         ({"num_sample": 3}, "num_sample"),
         ({"random_fraction": 2}, "random_fraction"),
         ({"initial": [{"x": 2.0, "y": 0.0}]}, "x"),

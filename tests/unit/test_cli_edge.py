@@ -107,8 +107,9 @@ def test_a_reader_that_has_left_is_no_error(tmp_path):
         "@guarded\n"
         "def talk():\n"
         "    while True:\n"
-        "        sys.stdout.write('x' * 10_000)\n"
+        "        print('x' * 100, flush=True)\n"
         "talk()\n"
+        "sys.exit(9)\n"
     )
     reader, writer = os.pipe()
     with subprocess.Popen([sys.executable, str(script)], stdout=writer, stderr=subprocess.PIPE) as process:

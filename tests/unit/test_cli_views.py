@@ -119,13 +119,13 @@ def test_validation_loss_beside_the_baseline(tmp_path):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_summary_of_a_run_in_which_everything_failed(tmp_path, width):
     def outcome(job):
-        return Failed("setup", "no such data set") if job.trial.configuration == 1 else b.fail(job)
+        return Failed("crash", "aborted (SIGABRT)") if job.trial.configuration == 1 else b.fail(job)
 
     text = words(text_of(summary_table(summarised(tmp_path, outcome)), width))
 
     assert "All 17 evaluations failed: there is no result." in text
     assert "16x exception trial 0.0: ValueError: x is 0.5 Traceback (most recent call last): in compute" in text
-    assert "1x setup trial 1.0: no such data set" in text
+    assert "1x crash trial 1.0: aborted (SIGABRT)" in text
     assert "Incumbent" not in text
 
 
@@ -372,9 +372,18 @@ def test_the_status_of_a_run_without_a_master(tmp_path):
     run = load_run(b.play(b.make_study(), tmp_path, n_outcomes=7))
     text = words(text_of(status_table({**run.status(), "master": None})))
 
-    assert text.startswith("small not running")
+    assert text.startswith("small interrupted")
     assert "8 evaluations: 7 completed, 0 failed, 1 unfinished" in text
     assert "No workers" in text
+
+
+@pytest.mark.parametrize("state", ["running", "refitting"])
+def test_the_status_says_that_a_master_does_not_answer(state):
+    told = "Its master does not answer from here"
+
+    assert told in text_of(status_table({**status(), "state": state, "master": None}))
+    assert told not in text_of(status_table({**status(), "state": state}))
+    assert told not in text_of(status_table({**status(), "state": "interrupted", "master": None}))
 
 
 def test_the_status_names_the_master():

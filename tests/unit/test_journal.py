@@ -1,3 +1,4 @@
+import os
 import re
 import sqlite3
 import subprocess
@@ -67,6 +68,53 @@ class TestSqliteJournal(JournalConformance):
         with pytest.raises(JournalWriteError, match="nothing that was acknowledged is lost"):
             journal.append([(1.0, StudyStopped("b" * 100_000))])
         assert [record.seq for record in journal.read()] == [1]
+
+    def test_it_is_marked_as_ours(self):
+        journal = self.make()
+        assert journal._connection.execute("PRAGMA application_id").fetchone() == (int.from_bytes(b"BOHB"),)
+        assert journal._connection.execute("PRAGMA user_version").fetchone() == (1,)
+
+    def test_what_a_kill_left_half_made_is_no_obstacle(self):
+        draft = self.path.with_name("journal.sqlite.new")
+        draft.write_bytes(b"SQLite format 3\0 and then the power went")
+        assert list(self.make().read()) == []
+        assert not draft.exists()
+
+    def test_a_reader_that_came_first_sees_what_is_written_later(self):
+        self.make().close()
+        reader = SqliteJournal.open(self.path, read_only=True)
+        writer = SqliteJournal.open(self.path)
+        writer.append([(1.0, StudyStopped("a"))])
+        assert [record.seq for record in reader.read()] == [1]
+        reader.close()
+        writer.close()
+
+    def test_in_a_folder_that_is_not_ours_a_reader_leaves_no_files_and_sees_a_live_writer(self, monkeypatch):
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        writer = self.make()
+        writer.append([(1.0, StudyStopped("a"))])
+        reader = SqliteJournal.open(self.path, read_only=True)
+        assert [record.seq for record in reader.read()] == [1]
+        reader.close()
+        writer.close()
+        reader = SqliteJournal.open(self.path, read_only=True)
+        assert [record.seq for record in reader.read()] == [1]
+        assert [file.name for file in self.path.parent.iterdir()] == [self.path.name]
+        reader.close()
+        writer = SqliteJournal.open(self.path)
+        writer.append([(2.0, StudyStopped("b"))])
+        assert [record.seq for record in writer.read()] == [1, 2]
+        writer.close()
+
+    def test_damage_that_comes_to_light_while_reading_is_told(self):
+        journal = self.make()
+        journal._connection.execute("DROP TABLE events")
+        with pytest.raises(JournalCorruptError, match=r"journal\.sqlite is damaged"):
+            list(journal.read())
+
+    def test_a_place_that_cannot_be_written_is_said_so(self):
+        with pytest.raises(JournalWriteError, match="check permissions and free space"):
+            SqliteJournal.create(self.path.parent / "nowhere" / "journal.sqlite", {})
 
 
 HOLDER = """
@@ -172,7 +220,7 @@ def test_only_one_process_serves_a_run_and_death_frees_it(tmp_path):
 def test_the_address_is_told_and_withdrawn(tmp_path):
     directory = RunDirectory(tmp_path)
     assert directory.read_address() is None
-    address = MasterAddress("127.0.0.1", 4711, "s", 1, "head")
+    address = MasterAddress("127.0.0.1", 4711, "s", "identity", 1, "head")
     directory.write_address(address)
     assert directory.read_address() == address
     directory.address_file.write_text("{half")

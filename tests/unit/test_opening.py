@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import socket
+import sys
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
 import pytest
 
 from bohb_service.errors import JournalCorruptError, JournalError, RunMismatchError, StudyError
@@ -115,6 +118,7 @@ def test_a_new_run_is_written_down_with_its_first_master(place):
     ]
     assert run.scheduler.state.n_masters == 1
     assert run.scheduler.settings.refit
+    assert run.scheduler.settings.max_budget == 9
     meta = run.journal.meta
     assert Study.from_json(meta["study"]) == study_of()
     assert (meta["refit"], meta["version"], meta["space"]) == ("true", "0.1.0", run.space_json)
@@ -172,6 +176,30 @@ def test_the_time_in_which_no_master_was_there_does_not_count(place):
     run.journal.close()
 
 
+def test_a_clock_that_is_set_back_takes_nothing_from_the_working_time(place):
+    run = place.open(study_of(stop={"evaluations": 99}))
+    place.work(run, complete, 4)
+    suggested = run.scheduler.handle(Suggest(len(run.scheduler.state.configurations), {"x": 0.5}, "prior"))
+    run.journal.append([(place.clock.now() - 500.0, event) for event in suggested.events])
+    run.journal.close()
+    assert load_run(place.directory.path).wall_s == 4.0
+    run = place.open(study_of(stop={"evaluations": 99}))
+    assert run.seconds_before == 4.0
+    run.journal.close()
+
+
+def test_a_clock_that_was_set_back_takes_no_working_time_away(place):
+    study = study_of(stop={"evaluations": 9, "seconds": 100})
+    run = place.open(study)
+    place.work(run, complete, 2)
+    place.clock._now -= 3600.0
+    place.work(run, complete, 1)
+    run.journal.close()
+    run = place.open(study)
+    assert run.seconds_before == load_run(place.directory.path).wall_s == 2.0
+    run.journal.close()
+
+
 def test_a_finished_run_is_opened_without_a_trace(place):
     run = place.open(study_of())
     place.work(run, complete, 99)
@@ -215,8 +243,11 @@ def test_a_search_that_ran_out_of_time_goes_on_if_there_is_more_of_it(place, lim
     ("keys", "change"),
     [
         ({"seed": 1}, "seed was 0, now 1"),
+        ({"refit": False}, "refit was true, now false"),
         ({"space": {"x": [0.0, 2.0]}}, 'space was {"x": [0.0, 1.0]}, now {"x": [0.0, 2.0]}'),
         ({"worker_options": {"a": "b" * 80}}, f'worker_options was {{}}, now {{"a": "{"b" * 50}...'),
+        ({"worker_options": {"ä": "b" * 51}}, f'now {{"ä": "{"b" * 51}"}})'),
+        ({"worker_options": {"ä": "b" * 52}}, f'now {{"ä": "{"b" * 50}...)'),
         ({"name": "other", "worker": "module:Other"}, "name was"),
         ({"name": "other", "worker": "module:Other"}, 'worker was "module:Class", now "module:Other"'),
     ],
@@ -228,19 +259,20 @@ def test_another_study_is_refused_with_what_is_different(place, keys, change):
         place.open(study_of(**keys))
     assert change in str(caught.value)
     assert "stop was" not in str(caught.value)
+    assert str(place.directory.journal) not in {file.path for file in psutil.Process().open_files()}
     assert place.directory.journal.read_bytes() == before
 
 
-def test_limits_stop_and_refit_may_change(place):
+def test_limits_and_stop_may_change_and_nothing_else(place):
     place.open(study_of()).journal.close()
-    changed = study_of(stop={"evaluations": 5, "loss": 0.0}, limits={"attempts": 7}, refit=False)
+    changed = study_of(stop={"evaluations": 5, "loss": 0.0}, limits={"attempts": 7})
     run = place.open(changed)
     assert run.scheduler.settings.max_attempts == 7
     assert run.scheduler.settings.stop.evaluations == 5
     run.journal.close()
     with pytest.raises(RunMismatchError) as caught:
         place.open(study_of(stop={"evaluations": 6}, limits={"attempts": 2}, refit=False, seed=1))
-    assert str(caught.value).partition("(")[2].partition(")")[0] == "seed was 0, now 1"
+    assert str(caught.value).partition("(")[2].partition(")")[0] == "seed was 0, now 1; refit was true, now false"
 
 
 OWN = {
@@ -286,7 +318,8 @@ def test_a_study_that_cannot_begin_leaves_no_journal(place, keys, match):
 
 
 def test_a_method_without_its_package_is_said_before_anything_is_written(place, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "statsmodels", None)
+    for name in {"statsmodels", *(name for name in sys.modules if name.startswith("statsmodels."))}:
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(StudyError, match="statsmodels"):
         place.open(study_of(method={"name": "bohb", "density": "statsmodels"}))
     assert not place.directory.journal.exists()
@@ -344,11 +377,12 @@ def test_a_warm_start_gives_results_and_failures_of_earlier_runs_to_the_model(pl
     assert [o.values["x"] for o in found] == pytest.approx([0.0, 0.381966, 0.381966])
     numbers = [o.configuration for o in found]
     assert len(set(numbers)) == 3
-    assert max(numbers) < 0
+    assert max(numbers) == -1
     assert numbers == sorted(numbers, reverse=True)
     assert [type(record.event) for record in place.records()] == [MasterStarted, WarmStarted]
     assert run.scheduler.state.incumbent is None
     run.journal.close()
+    shutil.rmtree(two)  # what was taken from it is in the journal
     again = place.open(study_of(warm_start=[str(one), str(two)]))
     assert again.scheduler.state.observations == found
     again.journal.close()

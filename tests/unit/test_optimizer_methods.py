@@ -59,7 +59,7 @@ def test_importing_the_registry_is_cheap():
         (lambda: schedule_of("x", 1, 9, 3, "paper", integer=False), r"method\.name: .*'x'; known are bohb, hyperband"),
         (
             lambda: schedule_of("bohb", 1, 9, 3, "papre", integer=False),
-            r"method\.brackets: .*paper, hpbandster.*'papre'",
+            r"method\.sizes: .*paper, hpbandster.*'papre'",
         ),
         (lambda: sampler_of("bhob", mixed_space(), 0), r"method\.name: .*'bhob'; did you mean 'bohb'"),
         (lambda: sampler_of("bohb", mixed_space(), 0, {"num_sample": 3}), r"method\.num_sample: .*'num_samples'"),

@@ -4,6 +4,7 @@ import json
 import math
 import runpy
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,6 +72,22 @@ def test_json_has_all_that_is_documented(run, tmp_path):
     assert (failed["state"], failed["loss"], failed["reason"]) == ("failed", None, "exception")
 
 
+def test_json_of_a_large_run_copies_no_value_twice(run):
+    class Text(str):
+        __slots__ = ()
+
+        def __deepcopy__(self, memo):
+            raise AssertionError
+
+    text = Text("much")
+    trial = replace(run.trials[0], config={"kind": text}, info={"log": [text]})
+    best = replace(run.incumbent, config={"kind": text})
+    found = replace(run, trials=(trial,), incumbent=best)
+
+    assert found.to_dict()["trials"][0]["info"]["log"][0] is text
+    assert found.status()["incumbent"]["config"]["kind"] is text
+
+
 def test_json_of_a_relative_directory_says_where_it_is(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path.parent)
 
@@ -89,7 +106,7 @@ def test_status_is_what_a_master_would_say(tmp_path):
         progress = progress_of(scheduler)
 
         assert {key: status[key] for key in progress} == progress
-        assert status["state"] == ("finished" if n_outcomes == math.inf else "not running")
+        assert status["state"] == ("finished" if n_outcomes == math.inf else "interrupted")
         assert (status["workers"], status["lost_workers"], status["eta_s"]) == ([], [], None)
         json.dumps(status, allow_nan=False)
 

@@ -48,7 +48,7 @@ def fail_some(job):
 
 
 def serve(directory, pid, hostname=None):
-    address = MasterAddress("127.0.0.1", 1, "small", pid, hostname or socket.gethostname())
+    address = MasterAddress("127.0.0.1", 1, "small", "0123456789abcdef", pid, hostname or socket.gethostname())
     RunDirectory(directory).write_address(address)
 
 
@@ -153,7 +153,7 @@ def test_a_trial_that_lost_all_attempts_is_abandoned(tmp_path):
     assert (row.attempts, row.seconds) == (3, None)
     assert run.requeues == {"lost": 2}
     assert run.failures() == ()
-    assert [rung.abandoned for rung in run.evaluations_per_rung()] == [1, 0, 0, 0, 0, 0]
+    assert [rung.abandoned for rung in run.rungs] == [1, 0, 0, 0, 0, 0]
 
 
 def test_a_late_result_belongs_to_the_worker_that_delivered_it(tmp_path):
@@ -176,9 +176,9 @@ def test_a_late_result_belongs_to_the_worker_that_delivered_it(tmp_path):
     assert (row.worker, row.started_at, row.finished_at) == ("slow", b.START, b.START + 65)
 
 
-def test_evaluations_per_rung(tmp_path):
+def test_what_became_of_each_rung(tmp_path):
     run = load_run(b.play(b.make_study(), tmp_path, fail_some))
-    rungs = run.evaluations_per_rung()
+    rungs = run.rungs
 
     assert [(rung.bracket, rung.rung, rung.budget, rung.size) for rung in rungs] == [
         (0, 0, 1, 9),
@@ -322,9 +322,9 @@ def test_a_final_training_that_is_due(tmp_path):
     b.play(b.make_study(), tmp_path, offers_refit=True, n_outcomes=n_outcomes)
 
     assert load_run(tmp_path).stop_reason == "brackets"
-    assert load_run(tmp_path).state == "interrupted"
+    assert load_run(tmp_path).state == load_run(tmp_path).status()["state"] == "interrupted"
     serve(tmp_path, os.getpid())
-    assert load_run(tmp_path).state == "refitting"
+    assert load_run(tmp_path).state == load_run(tmp_path).status()["state"] == "refitting"
 
 
 def test_whether_a_master_serves_the_run(tmp_path):
@@ -335,7 +335,7 @@ def test_whether_a_master_serves_the_run(tmp_path):
     serve(tmp_path, gone_pid())
     assert load_run(tmp_path).state == "interrupted"
     serve(tmp_path, gone_pid(), hostname="elsewhere")
-    assert load_run(tmp_path).state == "running"
+    assert load_run(tmp_path).state == load_run(tmp_path).status()["state"] == "running"
     (tmp_path / "master.json").write_text("{")
     assert load_run(tmp_path).state == "interrupted"
 
@@ -347,7 +347,7 @@ def test_a_run_without_any_event(tmp_path):
     run = load_run(str(tmp_path))
 
     assert (run.trials, run.incumbent, run.wall_s, run.utilisation, run.share_from_model) == ((), None, 0, None, None)
-    assert (run.incumbent_trajectory(), run.failures(), run.evaluations_per_rung()) == ([], (), ())
+    assert (run.incumbent_trajectory(), run.failures(), run.rungs) == ([], (), ())
     json.dumps(run.to_dict(), allow_nan=False)
 
 

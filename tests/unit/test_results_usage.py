@@ -5,7 +5,9 @@ import pytest
 from bohb_service.results.working_time import WorkerUsage, WorkingTime
 from bohb_service.scheduler.events import (
     MasterStarted,
+    StudyReopened,
     StudyStopped,
+    TrialAbandoned,
     TrialCompleted,
     TrialFailed,
     TrialLeased,
@@ -37,7 +39,7 @@ def test_nothing_has_ended():
 
 
 def test_idle_time_between_first_lease_and_last_end_counts_against_it():
-    # a: available 2..12, busy 3 + 5; b: available 4..8, busy 3.
+    # a: available 2..12, busy 3 + 5; b: available 4..12, busy 3.
     assert share(
         (0, MASTER),
         (2, leased(0, "a")),
@@ -46,8 +48,79 @@ def test_idle_time_between_first_lease_and_last_end_counts_against_it():
         (7, leased(2, "a")),
         (8, completed(1, 3)),
         (12, completed(2, 5)),
-        (50, StudyStopped("brackets")),
-    ) == pytest.approx((3 + 5 + 3) / (10 + 4))
+        (12, StudyStopped("brackets")),
+    ) == pytest.approx((3 + 5 + 3) / (10 + 8))
+
+
+def test_who_waits_for_a_straggler_is_idle():
+    entries = [
+        (0, MASTER),
+        (0, leased(0, "a")),
+        (0, leased(1, "b")),
+        (10, completed(0, 10)),
+        (100, completed(1, 100)),
+    ]
+
+    assert share(*entries[:-1]) == 0.5  # so far: b is not known to work
+    assert share(*entries) == pytest.approx(110 / 200)
+    assert share(*entries, (100, StudyStopped("brackets"))) == pytest.approx(110 / 200)
+    # Between the last end and a stop on request everybody waits; what comes then is not the search.
+    halted = [*entries, (120, StudyStopped("stopped on request"))]
+    assert share(*halted) == pytest.approx(110 / 240)
+    refit = [(120, leased(2, "a", REFIT_RUNG)), (500, completed(2, 380, REFIT_RUNG))]
+    assert share(*halted, *refit) == pytest.approx(110 / 240)
+
+
+@pytest.mark.parametrize("reason", ["lost", "preempted", "unstarted", "abandoned"])
+def test_a_worker_that_has_left_waits_for_nobody(reason):
+    gone = (
+        TrialAbandoned(TrialId(0, 0), 0, "lost", "gone")
+        if reason == "abandoned"
+        else TrialRequeued(TrialId(0, 0), 0, reason, "gone", used_attempt=False)
+    )
+    entries = [(0, MASTER), (0, leased(0, "a")), (0, leased(1, "b")), (10, gone)]
+
+    assert share(*entries, (40, completed(1, 40))) == pytest.approx(40 / (10 + 40))
+    # It is back.
+    assert share(*entries, (30, leased(2, "a")), (40, completed(1, 40))) == pytest.approx(40 / (40 + 40))
+    # It was silent, not dead.
+    assert share(*entries, (12, completed(0, 12)), (40, completed(1, 40))) == pytest.approx(52 / (40 + 40))
+
+
+def test_a_worker_that_leaves_first_gives_back_what_it_has_not_begun():
+    assert share(
+        (0, MASTER),
+        (0, leased(0, "a")),
+        (0, leased(1, "a")),
+        (0, leased(2, "b")),
+        (5, TrialRequeued(TrialId(1, 0), 1, "unstarted", "leaves", used_attempt=False)),
+        (8, completed(0, 8)),
+        (20, completed(2, 20)),
+    ) == pytest.approx(28 / (8 + 20))
+
+
+def test_an_evaluation_that_the_end_of_the_search_cut_off_kept_its_worker_there():
+    assert share(
+        (0, MASTER),
+        (0, leased(0, "a")),
+        (0, leased(1, "b")),
+        (10, completed(0, 10)),
+        (10, TrialRequeued(TrialId(1, 0), 1, "stopped", "the search ended (loss)", used_attempt=False)),
+        (30, StudyStopped("loss")),
+    ) == pytest.approx(10 / (30 + 30))
+
+
+def test_a_search_that_goes_on_ends_anew():
+    assert share(
+        (0, MASTER),
+        (0, leased(0, "a")),
+        (10, completed(0, 10)),
+        (20, StudyStopped("brackets")),
+        (1000, MASTER),
+        (1000, StudyReopened()),
+        (1000, leased(1, "a")),
+        (1030, completed(1, 30)),
+    ) == pytest.approx(40 / (20 + 30))
 
 
 def test_a_failure_is_a_result_and_a_lost_lease_is_waste():
@@ -98,18 +171,16 @@ def test_of_an_evaluation_that_outlived_its_master_the_rest_counts():
 
 
 def test_a_worker_that_never_came_back_does_not_count():
+    # But b waits until that is known.
     lost = TrialRequeued(TrialId(0, 0), 0, "lost", "gone", used_attempt=True)
-    assert (
-        share(
-            (0, MASTER),
-            (0, leased(0, "a")),
-            (1000, MASTER),
-            (1000, leased(1, "b")),
-            (1010, completed(1, 10)),
-            (1060, lost),
-        )
-        == 1
-    )
+    assert share(
+        (0, MASTER),
+        (0, leased(0, "a")),
+        (1000, MASTER),
+        (1000, leased(1, "b")),
+        (1010, completed(1, 10)),
+        (1060, lost),
+    ) == pytest.approx(10 / 60)
 
 
 def test_an_evaluation_cannot_have_taken_longer_than_its_worker_was_there():

@@ -334,16 +334,39 @@ def test_trial_ids_are_read_as_they_are_written():
 
 def test_leases_expire_unless_renewed():
     table = LeaseTable(10.0)
-    table.grant(2, 0.0)
-    table.grant(1, 0.0)
-    table.grant(3, 5.0)
+    table.grant(2, "a", 0.0)
+    table.grant(1, "b", 0.0)
+    table.grant(3, "a", 5.0)
     assert table.expired(9.9) == []
     assert table.expired(10.0) == [1, 2]
-    table.grant(1, 10.0)
+    table.renew(1, 10.0)
     table.drop(2)
     table.drop(2)
     assert table.expired(15.0) == [3]
+    assert table.expired(20.0) == [1, 3]
     assert len(table) == 2
+
+
+def test_a_lease_that_has_ended_is_not_renewed():
+    table = LeaseTable(10.0)
+    table.grant(1, "a", 0.0)
+    table.drop(1)
+    table.renew(1, 5.0)
+    table.renew(2, 5.0)
+    assert (len(table), table.expired(1e9), table.held_by("a")) == (0, [], [])
+
+
+def test_the_table_knows_who_holds_what():
+    table = LeaseTable(10.0)
+    for lease, worker in ((5, "a"), (2, "a"), (3, "b")):
+        table.grant(lease, worker, 0.0)
+    assert [table.held_by(worker) for worker in ("a", "b", "c")] == [[2, 5], [3], []]
+    table.drop(5)
+    table.drop(3)
+    table.renew(2, 100.0)
+    assert [table.held_by(worker) for worker in ("a", "b", "c")] == [[2], [], []]
+    table.grant(7, "b", 0.0)
+    assert table.held_by("b") == [7]
 
 
 def kinds(transition):
@@ -416,6 +439,17 @@ def test_a_lease_is_held_by_its_worker_alone_and_only_while_it_is_current():
     assert not scheduler.state.holds(-1, "a")
     tell(scheduler, job, Completed(1.0))
     assert not scheduler.state.holds(job.lease, "a")
+
+
+def test_who_was_given_a_lease_is_remembered():
+    scheduler = make([(2, 1)])
+    job = ask(scheduler, "a")
+    tell(scheduler, job, Released("lost", "gone"))
+    again = ask(scheduler, "b")
+    assert scheduler.state.was_granted(job.lease, "a")
+    assert scheduler.state.was_granted(again.lease, "b")
+    for lease, worker in ((job.lease, "b"), (again.lease, "a"), (2, "a"), (-1, "b"), (-2, "a")):
+        assert not scheduler.state.was_granted(lease, worker)
 
 
 def test_seeds_are_those_of_study_and_configuration():
@@ -620,3 +654,24 @@ def test_what_names_no_trial_is_refused(text):
 
 def test_only_results_are_final():
     assert {state for state in TrialState if state.is_final} == {TrialState.COMPLETED, TrialState.FAILED}
+
+
+def test_a_study_that_may_not_start_anything_ends_at_the_first_question():
+    transition = make([(1, 9)], full_budgets=0.5).handle(Ask("w"))
+    assert (transition.events, transition.reply) == ((StudyStopped("full_budgets"),), Stop("full_budgets"))
+
+
+def test_a_late_result_of_a_finished_trial_changes_nothing_while_its_rung_is_open():
+    scheduler = make([(3, 1), (1, 3)])
+    first, _ = ask(scheduler, "a"), ask(scheduler, "b")
+    tell(scheduler, first, Completed(1.0))
+    for outcome in (Completed(0.0), Failed("exception", "boom"), Released("lost", "gone")):
+        transition = tell(scheduler, first, outcome)
+        assert (transition.events, transition.reply) == ((), Accepted(duplicate=True))
+
+
+def test_a_search_that_goes_on_is_not_finished():
+    scheduler = make([(1, 1)])
+    assert not scheduler.is_finished
+    play(scheduler, lambda job: Completed(1.0))
+    assert scheduler.is_finished

@@ -45,6 +45,7 @@ def test_a_study_that_has_not_begun(house):
     here = house(brackets=3)
     assert here.master.status() == {
         "study": "study",
+        "study_id": "id",
         "state": "running",
         "stop_reason": None,
         "elapsed_s": 0.0,
@@ -114,6 +115,14 @@ def test_a_requeued_trial_waits_in_its_bracket():
     scheduler = scheduler_of(FullBudgetSchedule(1, 9), brackets=1)
     scheduler.handle(Tell(ask(scheduler).lease, Released("preempted", "evicted")))
     assert progress_of(scheduler)["brackets"][0]["rungs"] == [rung(9, 1, queued=1)]
+
+
+def test_failures_alone_have_no_best_loss():
+    scheduler = scheduler_of(FullBudgetSchedule(1, 9), brackets=1)
+    scheduler.handle(Tell(ask(scheduler).lease, Failed("exception", "boom")))
+    progress = progress_of(scheduler)
+    assert progress["brackets"][0]["rungs"] == [rung(9, 1, None, failed=1)]
+    assert progress["incumbent"] is None
 
 
 def test_only_the_last_dozen_brackets_are_told():

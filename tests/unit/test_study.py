@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from bohb_service.cli.master import main
 from bohb_service.errors import StudyError
 from bohb_service.optimizer.model_options import ModelOptions
 from bohb_service.study import Fidelity, Limits, Method, Stop, Study, load_study, parse_study, study_schema
@@ -20,7 +22,7 @@ worker: train.py:Net
 worker_options: {dataset: letter, flags: [on, off, yes], rate: 1e-3, deep: {n: 3, none: null}}
 space: {x: {type: float, lower: 0.5}}
 fidelity: {name: epochs, min: 1, max: 27.0, integer: true}
-method: {name: bohb, eta: 4, brackets: hpbandster, num_samples: 32, random_fraction: 0.25}
+method: {name: bohb, eta: 4, sizes: hpbandster, num_samples: 32, random_fraction: 0.25}
 stop: {brackets: 4, loss: -1.5}
 seed: 7
 limits: {seconds: 600, memory_mb: 4e3, attempts: 2}
@@ -46,7 +48,7 @@ integer = true
 [method]
 name = "bohb"
 eta = 4.0
-brackets = "hpbandster"
+sizes = "hpbandster"
 num_samples = 32
 random_fraction = 0.25
 [stop]
@@ -80,7 +82,7 @@ def minimal(**keys):
 def test_only_three_keys_are_needed(write):
     study = load_study(write(MINIMAL))
     assert study == Study(name="small", worker="sklearn-mlp", fidelity=Fidelity(min=1.0, max=27.0))
-    assert study.method == Method(name="bohb", eta=3.0, brackets="paper")
+    assert study.method == Method(name="bohb", eta=3.0, sizes="paper")
     assert study.limits == Limits(seconds=None, memory_mb=None, attempts=3)
     assert study.stop.is_default
     assert (study.space, study.seed, study.initial, study.warm_start, study.refit) == (None, 0, (), (), True)
@@ -94,7 +96,7 @@ def test_every_key_is_read(write, tmp_path):
     assert study.worker_options == options
     assert study.space == {"x": {"type": "float", "lower": 0.5}}
     assert study.fidelity == Fidelity(name="epochs", min=1, max=27, integer=True)
-    assert study.method == Method(name="bohb", eta=4, brackets="hpbandster", num_samples=32, random_fraction=0.25)
+    assert study.method == Method(name="bohb", eta=4, sizes="hpbandster", num_samples=32, random_fraction=0.25)
     assert study.stop == Stop(brackets=4, loss=-1.5)
     assert not study.stop.is_default
     assert study.limits == Limits(seconds=600, memory_mb=4000, attempts=2)
@@ -152,8 +154,8 @@ def test_identity_is_golden():
         seed=3,
         initial=[{"x": 0.5}],
     )
-    assert study.identity() == "540c20b5a8db4ba777b168ebf96b3e58ab7b64a45ee4ca78b28f35abccc2e071"
-    assert minimal(method="hyperband").identity() == "4ed3dfa3ced9e52aa2a4ba665d7dd1eb5a78bdd5c0c737d3d3e141f1c5c03fa8"
+    assert study.identity() == "bafc90ffcd2d938cb914a01e3a76b0782868f26277576f0e30b8f5fa99181ddb"
+    assert minimal(method="hyperband").identity() == "dffb0c26686ebe652f12a84dd603b60cdbf40ef8011acdc7949001e4d7ff19de"
 
 
 def test_order_of_keys_and_spelling_of_defaults_do_not_matter():
@@ -164,7 +166,7 @@ def test_order_of_keys_and_spelling_of_defaults_do_not_matter():
 
 @pytest.mark.parametrize(
     "change",
-    [{"stop": {"brackets": 9}}, {"limits": {"attempts": 9}}, {"refit": False}],
+    [{"stop": {"brackets": 9}}, {"limits": {"attempts": 9}}],
     ids=lambda change: next(iter(change)),
 )
 def test_what_may_change_before_a_resumption(change):
@@ -213,7 +215,7 @@ def test_stored_method_has_its_own_options_only():
     assert json.loads(minimal(method="hyperband").to_json())["method"] == {
         "name": "hyperband",
         "eta": 3.0,
-        "brackets": "paper",
+        "sizes": "paper",
     }
     assert "density" in json.loads(minimal().to_json())["method"]
 
@@ -272,31 +274,6 @@ def test_utf8_with_byte_order_mark_and_windows_line_ends(tmp_path):
     assert load_study(path).worker_options == {"a": "é"}
 
 
-def test_overrides_replace_single_values(write):
-    path = write(f"{MINIMAL}method: hyperband\nstop:\nlimits: {{seconds: 5, attempts: 2}}\n")
-    overrides = {"fidelity.max": 81, "method.eta": 4, "stop.brackets": 2, "limits.seconds": None, "seed": 5}
-    study = load_study(path, {**overrides, "worker_options.a.b": 1})
-    assert study.fidelity == Fidelity(min=1, max=81)
-    assert study.method == Method(name="hyperband", eta=4)
-    assert study.stop == Stop(brackets=2)
-    assert study.limits == Limits(attempts=2)
-    assert study.seed == 5
-    assert study.worker_options == {"a": {"b": 1}}
-    assert load_study(path, {"method": {"name": "bohb"}}).method == Method()
-
-
-def test_wrong_overrides_are_told_apart_from_the_file(write):
-    path = write(MINIMAL)
-    overrides = {"fidelity.max": "x", "stop.bracket": 3, "name.first": 1}
-    with pytest.raises(StudyError) as caught:
-        load_study(path, overrides)
-    lines = str(caught.value).splitlines()
-    assert len(lines) == 3
-    assert "override: fidelity.max: must be a number, but 'x' is text; write a number, such as 27" in lines
-    assert any(line.startswith("override: stop.bracket: unknown key; did you mean 'brackets'?") for line in lines)
-    assert "override: name.first: cannot be set, since 'name' is 'small' and no mapping; remove one of the two" in lines
-
-
 def test_a_study_cannot_be_changed_and_does_not_share_the_callers_data():
     options = {"list": [1]}
     study = minimal(worker_options=options)
@@ -332,6 +309,12 @@ def test_schema_describes_what_a_file_may_hold():
     ]
     assert [form["type"] for form in schema["properties"]["space"]["anyOf"]] == ["string", "object", "null"]
     assert schema["$defs"]["Stop"]["properties"]["brackets"]["anyOf"][0] == {"minimum": 1, "type": "integer"}
+
+
+def test_the_schema_can_be_had_on_the_command_line():
+    result = CliRunner().invoke(main, ["schema"])
+    assert result.exit_code == 0
+    assert json.loads(result.output) == study_schema()
 
 
 def test_reading_a_study_loads_no_numerical_library(write):

@@ -15,9 +15,9 @@ BAD_STUDIES = runpy.run_path(str(Path(__file__).with_name("bad_studies.py")))["B
 GOOD = "name: good\nworker: sklearn-mlp\nfidelity: {min: 1, max: 27}\n"
 
 
-def mistakes(path, overrides=None):
+def mistakes(path):
     with pytest.raises(StudyError) as caught:
-        load_study(path, overrides or {})
+        load_study(path)
     lines = str(caught.value).split("\n")
     for line in lines:
         assert line.isprintable(), line

@@ -1,5 +1,6 @@
 """The line to the master, and the signals that interrupt it."""
 
+import math
 import os
 import signal
 
@@ -68,6 +69,25 @@ def test_contact_is_counted_from_the_last_answer(signals):
     assert link.has_recovered
     assert link.call(master.exchange, "x") == "x"
     assert not link.has_recovered
+
+
+def test_failing_is_counted_from_the_first_call_that_failed_since_the_last_answer(signals):
+    clock = ManualClock()
+    master = Flaky()
+    link = Link(master, signals, clock)
+    start = clock.monotonic()
+    link.call(master.exchange, "x")
+    assert link.failing_since == math.inf
+
+    clock.advance(15.0)
+    master.n_failures = 2
+    link.call(master.exchange, "x")
+    clock.advance(3.0)
+    link.call(master.exchange, "x")
+    assert link.failing_since == start + 15.0
+
+    link.call(master.exchange, "x")
+    assert link.failing_since == math.inf
 
 
 def test_a_signal_inside_a_call_ends_it_and_closes_the_connection(signals):

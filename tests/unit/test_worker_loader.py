@@ -89,15 +89,15 @@ def test_a_class_with_compute_alone_is_accepted(folder):
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("bench_one.py:Spere", "bench_one has no class 'Spere'; did you mean Sphere?"),
-        ("bench_one.py:Nothing", "did you mean Sphere or"),
+        ("bench_one.py:Spere", "bench_one has no class 'Spere'; did you mean 'Sphere'?"),
+        ("bench_one.py:Nothing", "its workers are Sphere,"),
         ("bench_one.py:Other", "does not define compute"),
         ("bench_one.py:Abstract", "does not define compute"),
         ("bench_one.py:instance", "is a Sphere, no class"),
         ("bench_one.py", "does not say which class"),
         ("bench_one.py:", "does not say which class"),
         (":Sphere", "does not say which class"),
-        ("bench_two.py:Sphere", "did you mean bench_one.py?"),
+        ("bench_two.py:Sphere", "did you mean 'bench_one.py'?"),
         ("elsewhere/bench_one.py:Sphere", "there is no file"),
         ("no_such_package.objectives:Sphere", "there is no module 'no_such_package' on the path"),
         ("bohb_service.no_such_module:Sphere", "there is no module 'bohb_service.no_such_module'"),

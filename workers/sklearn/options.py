@@ -1,10 +1,10 @@
 """The worker's options, checked before anything is loaded."""
 
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from bohb_service.errors import StudyError
+from bohb_service.suggestions import did_you_mean
 
 DATASETS = ("letter", "digits", "breast_cancer", "wine", "iris")
 """Names of the data sets; all but ``letter`` come with scikit-learn and are meant for small tests."""
@@ -16,9 +16,7 @@ _OPTIONS = ("dataset",)
 
 def suggestion(name: object, known: Collection[str]) -> str:
     """What to write instead of an unknown name: the closest known one, if any, and the whole choice."""
-    close = get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"{hint}choose from: {', '.join(known)}"
+    return f"{did_you_mean(name, known)} choose from: {', '.join(known)}".lstrip()
 
 
 def dataset_option(options: Mapping[str, Any]) -> str:

@@ -1,0 +1,213 @@
+"""What the master does when something of its own, or of a peer, is not as it should be."""
+
+import json
+import math
+import resource
+import socket
+import threading
+
+import pytest
+from Pyro5 import protocol, serializers
+from Pyro5.api import Proxy
+
+from bohb_service.api.status import run_status, stop_run
+from bohb_service.clock import SystemClock
+from bohb_service.errors import MasterUnreachableError, ProtocolError
+from bohb_service.journal.run_directory import MasterAddress, RunDirectory
+from bohb_service.journal.sqlite import SqliteJournal
+from bohb_service.rpc import wire
+from bohb_service.rpc.client import AdminClient, MasterClient
+from bohb_service.rpc.locate import by_name_server
+from bohb_service.rpc.messages import Request
+from bohb_service.rpc.server import Server
+from bohb_service.scheduler.events import TrialCompleted, TrialRequeued
+from bohb_service.scheduler.outcomes import Completed
+from tests.house import Peer, houses
+from tests.integration.test_rpc import INFO, Service, wait_until
+
+
+@pytest.fixture
+def house():
+    with houses() as make:
+        yield make
+
+
+def test_a_lease_that_its_worker_never_got_goes_back_when_the_worker_does(house):
+    here = house()
+    job = Peer(here).ask().jobs[0]
+    back = Peer(here, running=())
+    assert not here.scheduler.state.holds(job.lease, "w")
+    again = back.ask().jobs[0]
+    assert (again.trial, again.attempt) == (job.trial, 1)
+    assert here.events(TrialRequeued)[0].reason == "unstarted"
+
+
+def test_after_an_error_nothing_more_is_acknowledged(house):
+    here = house()
+    one, other = Peer(here, "one"), Peer(here, "other")
+    jobs = [peer.ask().jobs[0] for peer in (one, other)]
+    here.master.fail(RuntimeError("a bug"))
+    answers = one.say(results=((jobs[0].lease, Completed(0.5)),), max_jobs=1, wait_s=0.0)
+    answers += other.say(results=((jobs[1].lease, Completed(0.5)),), max_jobs=0, wait_s=0.0)
+    here.master.disconnected(one.session)
+    here.master.goodbye(other.session, (), "bye")
+    here.clock.advance(1000)
+    here.master.tick()
+    here.pump()
+    assert not answers
+    assert not here.events(TrialCompleted)
+    assert not here.events(TrialRequeued)
+    assert isinstance(here.master.error, RuntimeError)
+
+
+def test_an_outcome_of_somebody_elses_lease_is_not_taken(house):
+    here = house()
+    one, other = Peer(here, "one"), Peer(here, "other")
+    job = one.ask().jobs[0]
+    other.ask(results=((job.lease, Completed(0.0)),))
+    assert not here.events(TrialCompleted)
+    one.ask(results=((job.lease, Completed(0.5)),))
+    assert [event.loss for event in here.events(TrialCompleted)] == [0.5]
+
+
+@pytest.fixture
+def service():
+    return Service()
+
+
+@pytest.fixture
+def server(service):
+    service.failed = []
+    service.fail = service.failed.append
+    server = Server("127.0.0.1", 0, "study", SystemClock())
+    server.start(service)
+    yield server
+    server.close()
+
+
+def _client(server):
+    client = MasterClient(by_name_server(f"127.0.0.1:{server.port}", "study"))
+    client.register(INFO)
+    return client
+
+
+def test_the_end_of_an_old_connection_does_not_evict_a_worker_that_has_a_new_one(server, service):
+    old, new = _client(server), _client(server)
+    new.exchange(Request(1))
+    old.close()
+    wait_until(lambda: server.loop.n_connections == 1)
+    assert not service.gone
+    new.close()
+    wait_until(lambda: service.gone == ["s1"])
+
+
+def test_oneway_calls_are_refused_and_start_no_thread(server):
+    with Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}") as proxy:
+        proxy._pyroBind()
+        before = threading.active_count()
+        data = serializers.serializers["msgpack"].dumpsCall("bohb.master", "exchange", (b"",), {})
+        message = protocol.SendingMessage(protocol.MSG_INVOKE, protocol.FLAGS_ONEWAY, 1, 4, data)
+        proxy._pyroConnection.send(message.data)
+        wait_until(lambda: server.loop.n_connections == 0)
+        assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        ["completed", math.nan, {}, 1.0, []],
+        ["completed", math.inf, {}, 1.0, []],
+        ["completed", True, {}, "x", []],
+        ["completed", 0.5, {"a": b"bytes"}, 1.0, []],
+        ["completed", 0.5, {"a": [{"b": {1: 2}}]}, 1.0, []],
+        ["completed", 0.5, {}, math.nan, []],
+        ["completed", 0.5, {}, -1.0, []],
+        ["completed", 0.5, {}, 1.0, [[1.0]]],
+        ["failed", "no such reason", "", "", 1.0, []],
+        ["released", "bored", ""],
+    ],
+)
+def test_a_malformed_outcome_is_refused_and_harms_nobody(server, service, outcome):
+    with Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}") as proxy:
+        reply = wire.unpack(proxy.exchange(wire.pack(["s1", 1, [[0, outcome]], [], [], 0, 0.0])))
+    assert reply[:2] == ["error", "protocol"]
+    assert not service.failed
+    assert not service.requests
+
+
+@pytest.mark.parametrize("pid", [0, -1, 2**40])
+def test_an_impossible_process_id_is_refused(server, pid):
+    with Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}") as proxy:
+        reply = wire.unpack(proxy.register(wire.pack(["w", "h", pid, 0.0, "0", 1, "", []])))
+    assert reply[:2] == ["error", "protocol"]
+
+
+@pytest.mark.parametrize("argument", ["text", 5, None, [1, 2]])
+def test_an_argument_that_is_no_bytes_is_refused(server, service, argument):
+    with Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}") as proxy:
+        assert wire.unpack(proxy.exchange(argument))[:2] == ["error", "protocol"]
+    assert not service.failed
+
+
+def test_a_bug_in_the_service_ends_the_run_and_is_no_hang(server, service):
+    service.exchange = lambda *_: 1 / 0
+    with Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}") as proxy, pytest.raises(ZeroDivisionError):
+        proxy.exchange(wire.pack_request("s1", Request(1)))
+    assert isinstance(service.failed[0], ZeroDivisionError)
+    server.loop.post(lambda: 1 / 0)
+    wait_until(lambda: len(service.failed) == 2)
+
+
+def test_a_port_that_belongs_to_another_run_by_now_is_not_taken_for_this_run(server, service, tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+    directory.prepare()
+    study = {"name": "old", "worker": "m:C", "fidelity": {"min": 1, "max": 3}}
+    meta = {"study": json.dumps(study), "study_id": "old", "space": "{}", "refit": "false"}
+    SqliteJournal.create(directory.journal, meta).close()
+    directory.write_address(MasterAddress("127.0.0.1", server.port, "old", "old", 1, "head"))
+    service.status = lambda: {"study": "new", "study_id": "new", "state": "running"}
+    assert run_status(directory.path)["study"] == "old"
+    with pytest.raises(MasterUnreachableError, match="belongs to another"):
+        stop_run(directory.path)
+    assert not service.drained.is_set()
+
+
+def test_running_out_of_files_costs_no_processor_and_ends_by_itself(server):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    waiting = [socket.socket() for _ in range(3)]
+    try:
+        # Descriptors are given lowest first: the limit is just above the highest one in use.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (waiting[-1].fileno() + 1, hard))
+        for sock in waiting:
+            sock.connect(("127.0.0.1", server.port))
+        wait_until(lambda: server.loop._is_full)
+        assert server.loop._listener.fileno() not in server.loop._selector.get_map()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wait_until(lambda: server.loop.n_connections == 3)
+    for sock in waiting:
+        sock.close()
+    client = AdminClient("127.0.0.1", server.port)
+    assert client.status()
+    client.close()
+
+
+def test_an_external_name_server_keeps_two_living_masters_apart():
+    from Pyro5 import nameserver
+
+    uri, daemon, _ = nameserver.start_ns(host="127.0.0.1", port=0, enableBroadcast=False)
+    thread = threading.Thread(target=daemon.requestLoop)
+    thread.start()
+    address = f"{uri.host}:{uri.port}"
+    try:
+        first = Server("127.0.0.1", 0, "study", SystemClock(), name_server=address)
+        first.start(Service())
+        with pytest.raises(ProtocolError, match="living master"):
+            Server("127.0.0.1", 0, "study", SystemClock(), name_server=address)
+        client = MasterClient(by_name_server(address, "study"))
+        client.register(INFO)
+        client.close()
+        first.close()
+    finally:
+        daemon.shutdown()
+        thread.join()
