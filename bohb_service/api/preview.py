@@ -74,7 +74,7 @@ def _plan(study: Study, cycle: list[dict[str, Any]], n_brackets: int | None) -> 
                 is_bounded = False
                 break
         index += 1
-        totals["brackets"] = index
+        totals["brackets"] += number > 0 or size > 0
     if not totals:
         return dict.fromkeys(("brackets", "evaluations", "configurations", "budget", "full_budgets", "seconds_at_most"))
     limit = study.limits.seconds

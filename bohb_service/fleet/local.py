@@ -58,15 +58,17 @@ def find_local_workers(directory: RunDirectory) -> list[LocalWorker]:
 
     No file can be as true as this: a master may be killed between starting a worker and writing down that it did.
     """
-    found = []
-    for process in psutil.process_iter(["cmdline", "create_time"]):
+    found: dict[str, LocalWorker] = {}
+    place = str(directory.path.resolve())
+    for process in sorted(psutil.process_iter(["cmdline", "create_time"]), key=lambda p: p.info["create_time"] or 0.0):
         arguments = process.info["cmdline"] or []
-        if _MODULE in arguments and str(directory.path.absolute()) in arguments and "--name" in arguments[:-1]:
+        if _MODULE in arguments and place in arguments and "--name" in arguments[:-1]:
             name = arguments[arguments.index("--name") + 1]
             worker = LocalWorker(name, process)
+            # A child that was forked and runs no program of its own yet has its parent's command line.
             if name.startswith(local_prefix()) and worker.is_alive:
-                found.append(worker)
-    return sorted(found, key=lambda worker: worker.process.info["create_time"])
+                found.setdefault(name, worker)
+    return list(found.values())
 
 
 def local_prefix() -> str:
@@ -163,7 +165,7 @@ class LocalFleet:
 
     def _spawn(self, slot: _Slot) -> None:
         name = f"{local_prefix()}{secrets.token_hex(3)}"
-        command = [sys.executable, "-m", _MODULE, "--run-dir", str(self._directory.path.absolute())]
+        command = [sys.executable, "-m", _MODULE, "--run-dir", str(self._directory.path.resolve())]
         command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
         with self._log(name).open("ab") as output:
             child = subprocess.Popen(  # noqa: S603  (our own program)

@@ -96,7 +96,6 @@ class Master:
         self.failures: deque[TrialFailed] = deque(maxlen=_KEPT)
         self.reports: dict[int, Report] = {}
         self._clock = clock
-        self._post = post
         self._pace = Pace()
         self._min_workers = min_workers
         self._started = clock.monotonic()
@@ -204,6 +203,7 @@ class Master:
         if session is None or self.error is not None:
             return
         session.lost_since = self._clock.monotonic()
+        self.sessions.unpark(session)  # nobody hears an answer; a worker that is back asks again
         self._give_up_if_gone(session, session.lost_since)
         self._serve_waiting()
 
@@ -281,7 +281,6 @@ class Master:
             log.warning("outcome of a lease that is not the worker's", extra={"worker": session.name, "lease": lease})
             return
         is_new = self._end_lease(lease, outcome)
-        session.running.discard(lease)
         if is_new and not isinstance(outcome, Released):
             session.n_finished += 1
             session.busy_s += outcome.seconds

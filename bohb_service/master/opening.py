@@ -149,7 +149,12 @@ def _checked_meta(journal: SqliteJournal, study: Study, path: Path) -> dict[str,
         raise JournalCorruptError(
             f"{path}: the journal lacks {', '.join(sorted(missing))}; choose another run directory"
         )
-    stored = Study.from_json(meta["study"])
+    try:
+        stored = Study.from_json(meta["study"])
+    except StudyError as error:
+        raise JournalCorruptError(
+            f"{path}: this version cannot read the study in the journal ({error}); use the version that wrote it"
+        ) from error
     if stored.identity() != study.identity():
         before, now = stored.model_dump(mode="json"), study.model_dump(mode="json")
         keys = [key for key in now if before.get(key) != now[key] and key not in MAY_CHANGE]
@@ -189,9 +194,9 @@ def _earlier_results(study: Study, space_json: str) -> tuple[Observation, ...]:
         return ()
     space = SearchSpace.from_json(space_json)
     observations: list[Observation] = []
+    first = 0
     for number, path in enumerate(study.warm_start):
         run = load_run(path)
-        first = len(observations)
         for trial in run.trials:
             if trial.loss is None:
                 continue
@@ -203,4 +208,5 @@ def _earlier_results(study: Study, space_json: str) -> tuple[Observation, ...]:
                     f"study's space: {error}; use runs of the same space"
                 ) from error
             observations.append(Observation(-1 - first - trial.configuration, trial.config, trial.budget, trial.loss))
+        first += len(run.configurations)
     return tuple(observations)

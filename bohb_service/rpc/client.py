@@ -53,6 +53,8 @@ class _Caller:
                 return payload
             case ["error", "unknown-session", str() as message]:
                 raise UnknownSessionError(message)
+            case ["error", "internal", str() as message]:
+                raise MasterUnreachableError(message)
             case ["error", _, str() as message]:
                 raise ProtocolError(message)
         raise ProtocolError(f"the master's answer is not understood: {str(reply)[:80]}")

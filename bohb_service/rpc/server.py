@@ -107,9 +107,9 @@ class MasterObject:
             return _ok(call(data))
         except BohbError as error:
             return _error(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (whatever it is, it is ours and ends the run)
             self._service.fail(error)
-            raise
+            return wire.pack(["error", "internal", f"internal error of the master: {type(error).__name__}: {error}"])
 
     def _register(self, data: bytes) -> bytes:
         info = wire.unpack_info(data)

@@ -47,6 +47,10 @@ def _parsed(what: str, parse: Callable[[Any], T], data: bytes) -> T:
         raise ProtocolError(f"a {what} has not the form that protocol expects: {error}") from error
 
 
+def _is_loss(value: float) -> bool:
+    return type(value) is not bool and math.isfinite(value)
+
+
 def _duration(value: Any) -> float:
     seconds = float(value)
     if not 0.0 <= seconds < math.inf:
@@ -87,7 +91,7 @@ def _pack_outcome(outcome: Outcome) -> list[Any]:
 
 def _parse_outcome(plain: list[Any]) -> Outcome:
     match plain:
-        case ["completed", int() | float() as loss, dict() as info, seconds, curve] if math.isfinite(loss):
+        case ["completed", int() | float() as loss, dict() as info, seconds, curve] if _is_loss(loss):
             _check_plain(info)
             return Completed(float(loss), info, _duration(seconds), _curve(curve))
         case ["failed", reason, str() as message, str() as detail, seconds, curve] if reason in _FAILURES:
@@ -141,7 +145,7 @@ def _parse_request(plain: Any) -> tuple[str, Request]:
         reports=tuple(Report(int(lease), float(step), float(loss)) for lease, step, loss in reports),
         running=_integers(running),
         max_jobs=max_jobs,
-        wait_s=float(wait_s),
+        wait_s=_duration(wait_s),
     )
 
 

@@ -290,7 +290,8 @@ class Scheduler:
         """Whether a result still matters: for the final training, or while search and rung are open."""
         if trial.id.rung == REFIT_RUNG:
             return True
-        return self.state.stop_reason is None and self.state.brackets[trial.bracket].rung == trial.id.rung
+        bracket = self.state.brackets[trial.bracket]
+        return self.state.stop_reason is None and bracket.rung == trial.id.rung and not bracket.is_over
 
     def _emit(self, events: list[Event], event: Event) -> None:
         self.state.apply(event)

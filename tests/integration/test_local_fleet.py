@@ -306,3 +306,16 @@ def test_a_process_that_is_gone_or_a_zombie_is_not_alive():
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert not worker.is_alive
     assert not worker.is_alive
+
+
+def test_a_process_that_a_worker_forks_is_no_second_worker(place):
+    place.program("(read line < pipe); :")
+    fleet = place.fleet(1)
+    fleet.start()
+    (worker,) = place.workers(fleet)
+    children = wait_until(worker.process.children)
+    try:
+        assert find_local_workers(place.directory) == [worker]
+    finally:
+        for child in children:
+            child.kill()

@@ -15,13 +15,14 @@ from bohb_service.clock import SystemClock
 from bohb_service.errors import MasterUnreachableError, ProtocolError
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
+from bohb_service.optimizer.brackets import FullBudgetSchedule
 from bohb_service.rpc import wire
 from bohb_service.rpc.client import AdminClient, MasterClient
 from bohb_service.rpc.locate import by_name_server
 from bohb_service.rpc.messages import Request
 from bohb_service.rpc.server import Server
 from bohb_service.scheduler.events import TrialCompleted, TrialRequeued
-from bohb_service.scheduler.outcomes import Completed
+from bohb_service.scheduler.outcomes import Completed, Released
 from tests.house import Peer, houses
 from tests.integration.test_rpc import INFO, Service, wait_until
 
@@ -68,6 +69,18 @@ def test_an_outcome_of_somebody_elses_lease_is_not_taken(house):
     assert not here.events(TrialCompleted)
     one.ask(results=((job.lease, Completed(0.5)),))
     assert [event.loss for event in here.events(TrialCompleted)] == [0.5]
+
+
+def test_no_job_is_given_to_a_worker_whose_connection_is_broken(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=1)
+    busy, broken, idle = Peer(here, "busy"), Peer(here, "broken"), Peer(here, "idle")
+    job = busy.ask().jobs[0]
+    broken.say(max_jobs=1, wait_s=20.0)
+    waiting = idle.say(max_jobs=1, wait_s=20.0)
+    here.master.disconnected(broken.session)
+    busy.ask(results=((job.lease, Released("preempted", "evicted")),), max_jobs=0, wait_s=0.0)
+    here.pump(lambda: waiting)
+    assert waiting[0].jobs[0].trial == job.trial
 
 
 @pytest.fixture
@@ -151,8 +164,10 @@ def test_an_argument_that_is_no_bytes_is_refused(server, service, argument):
 
 def test_a_bug_in_the_service_ends_the_run_and_is_no_hang(server, service):
     service.exchange = lambda *_: 1 / 0
-    with Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}") as proxy, pytest.raises(ZeroDivisionError):
-        proxy.exchange(wire.pack_request("s1", Request(1)))
+    client = _client(server)
+    with pytest.raises(MasterUnreachableError, match="ZeroDivisionError"):
+        client.exchange(Request(1))
+    client.close()
     assert isinstance(service.failed[0], ZeroDivisionError)
     server.loop.post(lambda: 1 / 0)
     wait_until(lambda: len(service.failed) == 2)

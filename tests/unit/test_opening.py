@@ -411,3 +411,23 @@ def test_a_warm_start_from_another_space_is_refused_before_anything_is_written(p
     with pytest.raises(JournalError, match="nowhere"):
         place.open(study_of(warm_start=[str(tmp_path / "nowhere")]))
     assert not place.directory.journal.exists()
+
+
+def test_numbers_of_earlier_results_are_unique(place, tmp_path):
+    one = earlier(tmp_path / "one", [Released("lost", "gone"), Completed(0.5)])
+    two = earlier(tmp_path / "two", [Completed(0.25)])
+    run = place.open(study_of(warm_start=[str(one), str(two)]))
+    numbers = [observation.configuration for observation in run.scheduler.state.observations]
+    run.journal.close()
+    assert len(set(numbers)) == 2
+
+
+def test_a_stored_study_that_this_version_cannot_read_is_the_journals_fault(place):
+    run = place.open(study_of())
+    meta = run.journal.meta
+    run.journal.close()
+    place.directory.journal.unlink()
+    study = {**json.loads(meta["study"]), "new_key": 1}
+    SqliteJournal.create(place.directory.journal, {**meta, "study": json.dumps(study)}).close()
+    with pytest.raises(JournalCorruptError, match="use the version that wrote it"):
+        place.open(study_of())
