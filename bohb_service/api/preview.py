@@ -60,6 +60,7 @@ def _plan(study: Study, cycle: list[dict[str, Any]], n_brackets: int | None) -> 
     index = 0
     largest = max(rung["budget"] for bracket in cycle for rung in bracket["rungs"])
     while is_bounded and index < min(n_brackets or _MOST_BRACKETS, _MOST_BRACKETS):
+        before = totals["evaluations"]
         for number, rung in enumerate(cycle[index % len(cycle)]["rungs"]):
             size = rung["size"]
             if stop.evaluations is not None:
@@ -74,7 +75,7 @@ def _plan(study: Study, cycle: list[dict[str, Any]], n_brackets: int | None) -> 
                 is_bounded = False
                 break
         index += 1
-        totals["brackets"] += number > 0 or size > 0
+        totals["brackets"] += totals["evaluations"] > before
     if not totals:
         return dict.fromkeys(("brackets", "evaluations", "configurations", "budget", "full_budgets", "seconds_at_most"))
     limit = study.limits.seconds
