@@ -5,7 +5,8 @@ The same scheduler and samplers serve here and in the master; whoever asks evalu
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, ClassVar
 
 from ConfigSpace import ConfigurationSpace
@@ -36,6 +37,7 @@ class AskedTrial:
         seed: Seed of the configuration, the same at every budget, in ``[0, 2**31)``.
         origin: Whether the model, the prior or the user's list proposed the configuration.
         lease: Under which the optimiser knows this request.
+        optimizer: Which optimiser was asked.
     """
 
     id: str
@@ -45,6 +47,7 @@ class AskedTrial:
     seed: int
     origin: Origin
     lease: int
+    optimizer: object = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,10 @@ class _AskTell:
         sampler: Sampler | None = None,
         **options: Any,
     ) -> None:
+        if type(seed) is not int or seed < 0:
+            raise StudyError(f"seed: must be a whole number from 0 on, not {seed!r}")
+        if n_brackets is not None and n_brackets < 1:
+            raise StudyError(f"n_brackets: must be at least 1, or None for no end, not {n_brackets}")
         self._space = SearchSpace(space) if isinstance(space, ConfigurationSpace) else read_space(space)
         for configuration in initial:
             self._space.check(configuration)
@@ -119,7 +126,14 @@ class _AskTell:
             return None
         origin = self._scheduler.state.configurations[reply.trial.configuration].origin
         return AskedTrial(
-            str(reply.trial), reply.config, reply.budget, reply.previous_budget, reply.seed, origin, reply.lease
+            id=str(reply.trial),
+            config=dict(reply.config),
+            budget=reply.budget,
+            previous_budget=reply.previous_budget,
+            seed=reply.seed,
+            origin=origin,
+            lease=reply.lease,
+            optimizer=self,
         )
 
     def tell(self, trial: AskedTrial, loss: float | None = None, *, failed: str | None = None) -> None:
@@ -131,19 +145,24 @@ class _AskTell:
             failed: Why the evaluation failed, instead of a loss.
 
         Raises:
-            StudyError: Neither or both of loss and failed are given, or the trial is not of this optimiser.
+            StudyError: Neither or both of loss and failed are given, the loss is no number, or the trial is not
+                what this optimiser's `ask` returned.
         """
+        if not isinstance(trial, AskedTrial):
+            raise StudyError(f"tell() takes the trial that ask() returned, not {trial!r}")
         if (loss is None) == (failed is None):
             raise StudyError(f"trial {trial.id}: give either a loss or failed='reason'")
-        known = self._scheduler.state.trial_of(trial.lease)
-        if known is None or str(known.id) != trial.id:
+        if trial.optimizer is not self:
             raise StudyError(f"trial {trial.id} was not asked from this optimiser; tell what its ask() returned")
-        if failed is not None:
-            outcome: Completed | Failed = Failed("exception", failed)
+        outcome: Completed | Failed
+        if loss is None:
+            outcome = Failed("exception", str(failed))
+        elif not isinstance(loss, Real):
+            raise StudyError(f"trial {trial.id}: the loss must be a number, not {type(loss).__name__} {str(loss)[:60]}")
+        elif math.isfinite(loss):
+            outcome = Completed(float(loss))
         else:
-            value = float(loss if loss is not None else math.nan)
-            finite = math.isfinite(value)
-            outcome = Completed(value) if finite else Failed("non-finite", f"the loss was {value}")
+            outcome = Failed("non-finite", f"the loss was {loss}")
         self._scheduler.handle(Tell(trial.lease, outcome))
 
     @property
@@ -153,7 +172,7 @@ class _AskTell:
         if best is None:
             return None
         values = self._scheduler.state.configurations[best.trial.configuration].values
-        return BestTrial(str(best.trial), values, best.budget, best.loss)
+        return BestTrial(str(best.trial), dict(values), best.budget, best.loss)
 
     @property
     def observations(self) -> Sequence[Observation]:

@@ -8,6 +8,7 @@ from typing import Any
 from bohb_service.errors import MasterUnreachableError, TransportError
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
+from bohb_service.results.plain import strict
 from bohb_service.results.run import load_run
 from bohb_service.rpc.client import AdminClient
 
@@ -27,7 +28,8 @@ def run_status(directory: Path) -> dict[str, Any]:
         # A master that was killed could not remove its address; its port may be another one's by now.
         with contextlib.suppress(TransportError), _connected(address) as client:
             where = {"host": address.host, "port": address.port, "pid": address.pid, "hostname": address.hostname}
-            return {**_status(client, address), "master": where}
+            status: dict[str, Any] = strict({**_status(client, address), "master": where})
+            return status
     return {**load_run(directory).status(), "master": None}
 
 

@@ -27,6 +27,8 @@ T = TypeVar("T")
 _FAREWELL_S = 2.0
 _PATIENCE_S = 5.0
 _CALL_S = 30.0
+_POLL_S = 0.1
+_TEARDOWN_S = 12.0
 
 
 class StudyRun:
@@ -67,7 +69,7 @@ class StudyRun:
         self.study = study
         self.directory = RunDirectory(directory)
         self.is_resumed = False
-        self._was_finished = False
+        self.was_finished = False
         self._n_workers, self._min_workers = workers, min_workers
         self._host, self._port, self._name_server = host, port, name_server
         self._terms = terms
@@ -86,7 +88,7 @@ class StudyRun:
             stack.callback(run.journal.close)
             self.is_resumed = run.is_resumed
             if run.scheduler.is_finished:
-                self._was_finished = True
+                self.was_finished = True
                 self._stack = stack.pop_all()
                 return self
             server = Server(self._host, self._port, self.study.name, self._clock, self._name_server)
@@ -126,14 +128,14 @@ class StudyRun:
                 if self._master.end is None:
                     self.abort()
                 if self._master.end != "failed":
-                    self._master.left.wait(_FAREWELL_S)
+                    self._let_workers_leave(self._master)
         finally:
             self._stack.close()
 
     @property
     def is_started(self) -> bool:
         """Whether the master serves, or there is nothing left to serve."""
-        return self._master is not None or self._was_finished
+        return self._master is not None or self.was_finished
 
     @property
     def address(self) -> str:
@@ -149,7 +151,7 @@ class StudyRun:
             WorkerSpecError: The worker class cannot be used, and there is no other worker.
             BohbError: The journal or the sampler failed, or local workers keep dying.
         """
-        if self._was_finished:
+        if self.was_finished:
             return True
         master = self._running_master
         ended = master.ended.wait(timeout_s)
@@ -164,7 +166,7 @@ class StudyRun:
     @property
     def end(self) -> End | None:
         """How the study ended, or None while it goes on."""
-        return "finished" if self._was_finished else self._running_master.end
+        return "finished" if self.was_finished else self._running_master.end
 
     def status(self) -> dict[str, Any]:
         """What is going on; see `bohb_service.master.status.status_of`."""
@@ -227,6 +229,15 @@ class StudyRun:
 
     def _worker_died(self, name: str, reason: str) -> None:
         self._post(lambda: self._running_master.release(lambda other: other == name, reason))
+
+    def _let_workers_leave(self, master: Master) -> None:
+        """Give workers a moment to hear that it is over, and idle ones, which have heard, time to tear down."""
+        began = self._clock.monotonic()
+        while not master.left.wait(_POLL_S):
+            waited = self._clock.monotonic() - began
+            is_anyone_idle = any(not session.running for session in master.sessions)
+            if waited > _TEARDOWN_S or (waited > _FAREWELL_S and not is_anyone_idle):
+                break
 
     def _let_others_leave(self) -> None:
         """Stay until workers elsewhere, still busy with what is not wanted any more, have heard that it is over."""

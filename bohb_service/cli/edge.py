@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import NoReturn, ParamSpec, TypeVar
 
 import click
@@ -35,6 +36,9 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        # Closed by whoever started us: there is nobody to tell.
+        sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115  (open to the end of the process)
+        sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
         try:
             return command(*args, **kwargs)
         except BohbError as error:
@@ -45,6 +49,10 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             # Whoever read our output has left; there is nobody to tell.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(ExitCode.OK)
+        except OSError as error:
+            _leave(
+                f"cannot read or write {error.filename or 'the output'}: {error.strerror or error}", ExitCode.FAILURE
+            )
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001  (the outermost edge)

@@ -23,12 +23,7 @@ _AS_JSON = option("--json", "as_json", is_flag=True, help="Print JSON on stdout.
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, epilog=_EPILOG)
 @click.version_option(VERSION, prog_name="bohb-master")
 def main() -> None:
-    r"""Optimise hyperparameters with BOHB, on one machine or many.
-
-    \b
-    bohb-master check FILE    what a study would do
-    bohb-master run FILE      do it; the same command again goes on after an interruption
-    """
+    """Optimise hyperparameters with BOHB, on one machine or many: check a study file, then run it."""
 
 
 @main.command()

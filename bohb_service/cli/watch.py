@@ -49,7 +49,9 @@ class _Signals:
     def handled(self) -> Iterator[None]:
         """Handle SIGINT, SIGTERM and SIGHUP here until the end of the block."""
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, self.handle) for number in numbers}
+        # What is ignored from the start, e.g. under nohup, stays ignored.
+        heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self.handle) for number in heeded}
         try:
             yield
         finally:
@@ -76,7 +78,9 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
     if not is_live:
         run.on_events = EventLines(load_run(run.directory.path) if run.directory.journal.exists() else None)
     with signals.handled(), run:
-        if n_workers == 0:
+        if run.was_finished:
+            click.echo("this study was finished before; to go on with it, raise its `stop` rules", err=True)
+        elif n_workers == 0:
             _tell_how_to_join(run)
         if is_live:
             _watch_live(run)
@@ -87,7 +91,7 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
     if as_json:
         click.echo(json.dumps(results.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
     else:
-        show(summary_table(summary_of(results, interrupted=run.end == "interrupted", file=file)))
+        show(summary_table(summary_of(results, interrupted=run.end == "interrupted", file=file, n_workers=n_workers)))
     return _exit_code(run, results, signals.last)
 
 

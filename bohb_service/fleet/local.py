@@ -6,6 +6,7 @@ master of the run, which counts them as its own.
 """
 
 import contextlib
+import logging
 import os
 import secrets
 import signal
@@ -22,6 +23,8 @@ from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, WorkerSpecError
 from bohb_service.exit_codes import ExitCode
 from bohb_service.journal.run_directory import RunDirectory
+
+log = logging.getLogger("bohb_service.fleet")
 
 _MODULE = "bohb_service.cli.worker"
 
@@ -167,10 +170,16 @@ class LocalFleet:
         name = f"{local_prefix()}{secrets.token_hex(3)}"
         command = [sys.executable, "-m", _MODULE, "--run-dir", str(self._directory.path.resolve())]
         command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
-        with self._log(name).open("ab") as output:
-            child = subprocess.Popen(  # noqa: S603  (our own program)
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
+        try:
+            self._directory.logs.mkdir(parents=True, exist_ok=True)
+            with self._log(name).open("ab") as output:
+                child = subprocess.Popen(  # noqa: S603  (our own program)
+                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                )
+        except OSError as error:  # e.g. out of file descriptors for a moment
+            log.warning("worker not started", extra={"worker": name, "error": str(error)})
+            slot.since = self._clock.monotonic() + RESTART_SECONDS[-1]
+            return
         slot.child, slot.since = child, self._clock.monotonic()
         # A child that has died already is a zombie until it is waited for, so its process is still there.
         slot.worker = LocalWorker(name, psutil.Process(child.pid))
@@ -194,6 +203,7 @@ class LocalFleet:
             slot.restarts = 0
         if code == ExitCode.USAGE or slot.restarts >= len(RESTART_SECONDS):
             slot.is_done = True
+            log.error("worker given up", extra={"worker": worker.name, "how": how})
             kind = WorkerSpecError if code == ExitCode.USAGE else BohbError
             slot.error = kind(f"local workers cannot run ({how}): {self._tail(worker.name)}")
             return

@@ -137,9 +137,12 @@ class RunDirectory:
     def read_address(self) -> MasterAddress | None:
         """Where the master listens, as last written, or None."""
         try:
-            return MasterAddress(**json.loads(self.address_file.read_text()))
+            address = MasterAddress(**json.loads(self.address_file.read_text()))
         except (OSError, ValueError, TypeError):
             return None
+        texts = (address.host, address.study, address.study_id, address.hostname)
+        is_sound = all(type(text) is str for text in texts) and type(address.port) is type(address.pid) is int
+        return address if is_sound else None
 
     def remove_address(self) -> None:
         """Say that no master listens any more."""

@@ -38,6 +38,7 @@ class SqliteJournal:
         self._connection = connection
         (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
         self._last: int = last
+        self._inode = path.stat().st_ino
 
     @classmethod
     def create(cls, path: Path, meta: Mapping[str, str]) -> Self:
@@ -120,6 +121,11 @@ class SqliteJournal:
             JournalWriteError: They are not durable, e.g. because the disk is full.
         """
         rows = [(self._last + i, at, *encode_event(event)) for i, (at, event) in enumerate(entries, start=1)]
+        if not self._is_in_place():
+            raise JournalWriteError(
+                f"{self.path} was removed or replaced while it was in use; nothing more is acknowledged: "
+                "put it back from a copy, or choose another run directory"
+            )
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             self._connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", rows)
@@ -132,6 +138,12 @@ class SqliteJournal:
                 "free some space or mend the disk, then run the same command again"
             ) from error
         self._last += len(rows)
+
+    def _is_in_place(self) -> bool:
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     def read(self, after: int = 0) -> Iterator[Record]:
         """All records behind position ``after``, in order.

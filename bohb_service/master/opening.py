@@ -79,6 +79,7 @@ def open_run(study: Study, directory: RunDirectory, describe: Callable[[], Descr
     journal = SqliteJournal.open(directory.journal)
     try:
         meta = _checked_meta(journal, study, directory.path)
+        directory.write_id(meta["study_id"])
         scheduler = Scheduler(settings_for(study, offers_refit=meta["refit"] == "true"))
         seconds_before = _replay(journal, scheduler)
         events: list[Event] = []
@@ -131,7 +132,6 @@ def _create(study: Study, directory: RunDirectory, description: Description) -> 
     space_json, offers_refit = _checked_space(study, description)
     _earlier_results(study, space_json)
     study_id = secrets.token_hex(16)
-    directory.write_id(study_id)
     meta = {
         "study": study.to_json(),
         "study_id": study_id,

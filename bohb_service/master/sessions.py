@@ -92,7 +92,7 @@ class Sessions:
             ProtocolError: A connected worker has that name.
         """
         known = self._by_name.get(info.worker)
-        if known is not None and (known.info.host, known.info.pid) == (info.host, info.pid):
+        if known is not None and known.info.process == info.process:
             known.info, known.seen, known.lost_since = info, now, None
             known.answered = None
             self.unpark(known)

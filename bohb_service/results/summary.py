@@ -64,7 +64,7 @@ class Summary:
     commands: tuple[str, ...]
 
 
-def summary_of(run: Run, *, interrupted: bool = False, file: Path | None = None) -> Summary:
+def summary_of(run: Run, *, interrupted: bool = False, file: Path | None = None, n_workers: int = 0) -> Summary:
     """The summary of a run.
 
     By convention the final training returns ``test_error``, a fraction, and ``baseline``, a mapping of ``name``,
@@ -74,6 +74,7 @@ def summary_of(run: Run, *, interrupted: bool = False, file: Path | None = None)
         run: The run.
         interrupted: Whether its master is known to have ended before the study, whatever the directory says.
         file: The study file, for the command that goes on with the run; a placeholder if unknown.
+        n_workers: Number of local workers, for the same command.
     """
     refit = run.refit or {}
     baseline = refit.get("baseline")
@@ -82,6 +83,7 @@ def summary_of(run: Run, *, interrupted: bool = False, file: Path | None = None)
     test_error = _number(refit.get("test_error"))
     directory = shlex.quote(str(run.directory))
     study_file = shlex.quote(str(file)) if file is not None else "STUDY_FILE"
+    workers = f" --workers {n_workers}" if n_workers else ""
     can_resume = interrupted or run.state == "interrupted"
     return Summary(
         run=run,
@@ -96,7 +98,7 @@ def summary_of(run: Run, *, interrupted: bool = False, file: Path | None = None)
             if key not in {"test_error", "baseline"} and isinstance(value, str | int | float)
         },
         is_all_failed=run.incumbent is None and bool(run.failures()),
-        resume=f"bohb-master run {study_file} --run-dir {directory}" if can_resume else None,
+        resume=f"bohb-master run {study_file} --run-dir {directory}{workers}" if can_resume else None,
         commands=(f"bohb-master results {directory} --json",),
     )
 

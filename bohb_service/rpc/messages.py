@@ -39,6 +39,11 @@ class WorkerInfo:
     spec: str = ""
     running: tuple[int, ...] = ()
 
+    @property
+    def process(self) -> tuple[str, int, float]:
+        """What tells its process from all others."""
+        return self.host, self.pid, self.started
+
 
 @dataclass(frozen=True, slots=True)
 class Registration:

@@ -58,7 +58,9 @@ class Halt:
 
 @dataclass(frozen=True, slots=True)
 class Reopen:
-    """Go on with a stopped study if its stopping rules now allow more; answered by `Accepted`.
+    """Go on with a stopped study if its stopping rules now allow more, or with its final training if that failed.
+
+    Answered by `Accepted`.
 
     Attributes:
         even_after: Reasons of `Halt` that hold no longer.

@@ -115,7 +115,7 @@ class Scheduler:
 
     # -- commands ------------------------------------------------------------------------------------------
 
-    def handle(self, command: Command) -> Transition:  # noqa: C901  (one case a command)
+    def handle(self, command: Command) -> Transition:
         """Decide what follows from a command.
 
         Returns:
@@ -142,10 +142,7 @@ class Scheduler:
                 if not reply.duplicate:
                     self._stop(reason, events)
             case Reopen(even_after):
-                reply = Accepted(duplicate=not self._may_reopen(even_after))
-                if not reply.duplicate:
-                    self._emit(events, StudyReopened())
-                    self._stop_if_done(events)
+                reply = self._reopen(even_after, events)
             case _:
                 assert_never(command)
         return Transition(tuple(events), reply)
@@ -229,6 +226,17 @@ class Scheduler:
         }
         self._emit(events, RungClosed(bracket.index, rung, bracket.select(losses)))
 
+    def _reopen(self, even_after: frozenset[str], events: list[Event]) -> Accepted:
+        reason = self.state.stop_reason
+        if self._may_reopen(even_after):
+            self._emit(events, StudyReopened())
+            self._stop_if_done(events)
+        elif reason is not None and self._refit_has_failed():
+            # The search is over, but its final training is tried again.
+            self._emit(events, StudyReopened())
+            self._emit(events, StudyStopped(reason))
+        return Accepted(duplicate=not events)
+
     def _stop_if_done(self, events: list[Event]) -> None:
         if self.state.stop_reason is not None:
             return
@@ -285,6 +293,12 @@ class Scheduler:
             return False
         trial = self.state.trials.get(TrialId(self.state.incumbent.trial.configuration, REFIT_RUNG))
         return trial is None or trial.state in {TrialState.QUEUED, TrialState.LEASED}
+
+    def _refit_has_failed(self) -> bool:
+        if not self.settings.refit or self.state.incumbent is None or self.state.refit is not None:
+            return False
+        trial = self.state.trials.get(TrialId(self.state.incumbent.trial.configuration, REFIT_RUNG))
+        return trial is not None and trial.state in {TrialState.FAILED, TrialState.ABANDONED}
 
     def _takes_results(self, trial: Trial) -> bool:
         """Whether a result still matters: for the final training, or while search and rung are open."""

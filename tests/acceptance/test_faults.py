@@ -328,3 +328,35 @@ def test_the_objective_is_never_imported_in_the_master(run_cli, tmp_path):
     master = run_cli.start("bohb-master", "run", study, "--workers", 1, "--run-dir", tmp_path / "run")
     assert master.wait().returncode == 0
     assert str(master.process.pid) not in (tmp_path / "pids").read_text().split()
+
+
+def test_signals_that_were_ignored_from_the_start_stay_ignored(run_cli, tmp_path):
+    """As under nohup, when the terminal is closed."""
+    study, run = write_study(tmp_path, worker_options={"sleep_per_unit": 0.05}), tmp_path / "run"
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        master = run_cli.start("bohb-master", "run", study, "--workers", 2, "--run-dir", run)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for_results(run, 1)
+    master.process.send_signal(signal.SIGHUP)
+    assert master.wait().returncode == 0
+    assert len(outcomes(run)) == PLAN
+
+
+def test_files_beside_the_journal_may_go_and_come(run_cli, tmp_path):
+    study, run = write_study(tmp_path, worker_options={"sleep_per_unit": 0.1}), tmp_path / "run"
+    command = ("bohb-master", "run", study, "--workers", 2, "--run-dir", run)
+    master = run_cli.start(*command)
+    wait_for_results(run, 1)
+    shutil.rmtree(run / "logs")
+    _busy_worker(run_cli, run)[0].kill()
+    wait_until(lambda: _requeues(run))
+    master.process.kill()
+    master.process.wait()
+    (run / "configurations" / "id").unlink()
+    (run / "master.json").write_text('{"host": 5}')
+    assert status(run_cli, run)["master"] is None
+    assert run_cli(*command).returncode == 0
+    assert (run / "configurations" / "id").exists()
+    assert len(outcomes(run)) == PLAN

@@ -47,6 +47,10 @@ def test_the_same_command_again_only_tells_the_results(run_cli, tmp_path):
     assert again.returncode == 0, again.stderr
     assert outcomes(run) == before
     assert json.loads(again.stdout)["incumbent"] == json.loads(first.stdout)["incumbent"]
+    without_workers = run_cli("bohb-master", "run", study, "--run-dir", run)
+    assert without_workers.returncode == 0, without_workers.stderr
+    assert "was finished before" in without_workers.stderr
+    assert "Incumbent" in without_workers.stdout
 
 
 def test_a_study_can_be_extended(run_cli, tmp_path):

@@ -102,6 +102,9 @@ def test_wrong_calls_are_told():
         ({"min_budget": 0}, "min"),
         ({"max_budget": 0.5}, "max"),
         ({"eta": 1}, "eta"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 1.5}, "seed"),
+        ({"n_brackets": 0}, "n_brackets"),
         ({"sizes": "papr"}, r"method\.sizes"),
         ({"num_sample": 3}, "num_sample"),
         ({"random_fraction": 2}, "random_fraction"),
@@ -142,3 +145,29 @@ def test_public_names_are_there_and_documented():
     assert set(dir(bohb_service)) >= set(bohb_service.__all__)
     with pytest.raises(AttributeError, match="no attribute 'Wroker'"):
         bohb_service.Wroker  # noqa: B018
+
+
+@pytest.mark.parametrize("loss", ["0.5", {"loss": 1}, [1.0]])
+def test_a_loss_that_is_no_number_is_told(loss):
+    optimizer = BOHB(SPACE, min_budget=1, max_budget=9)
+    with pytest.raises(StudyError, match="must be a number"):
+        optimizer.tell(optimizer.ask(), loss)
+    with pytest.raises(StudyError, match="takes the trial"):
+        optimizer.tell("0.0", 1.0)
+
+
+def test_the_trial_of_another_optimiser_is_refused_even_if_it_has_the_same_name():
+    one, other = (BOHB(SPACE, min_budget=1, max_budget=9) for _ in range(2))
+    one.ask()
+    with pytest.raises(StudyError, match="not asked from this optimiser"):
+        one.tell(other.ask(), 1.0)
+
+
+def test_what_is_handed_out_is_the_askers_to_change():
+    optimizer = BOHB(SPACE, min_budget=1, max_budget=9)
+    trial = optimizer.ask()
+    kept = dict(trial.config)
+    trial.config["x"] = 55
+    optimizer.tell(trial, 0.0)
+    optimizer.incumbent.config.clear()
+    assert optimizer.incumbent.config == optimizer.observations[0].values == kept

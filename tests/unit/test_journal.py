@@ -127,6 +127,16 @@ with RunDirectory(Path(sys.argv[1])).locked():
 """
 
 
+def test_a_journal_that_was_removed_under_its_writer_takes_nothing_more(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    journal = SqliteJournal.create(path, {})
+    journal.append([(1.0, StudyStopped("a"))])
+    path.unlink()
+    with pytest.raises(JournalWriteError, match="removed or replaced"):
+        journal.append([(1.0, StudyStopped("b"))])
+    journal.close()
+
+
 def _expect_untouched(path: Path, match: str) -> None:
     before = path.read_bytes()
     for read_only in (True, False):

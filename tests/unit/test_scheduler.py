@@ -675,3 +675,15 @@ def test_a_search_that_goes_on_is_not_finished():
     assert not scheduler.is_finished
     play(scheduler, lambda job: Completed(1.0))
     assert scheduler.is_finished
+
+
+def test_a_failed_refit_is_tried_again_when_the_study_is_reopened():
+    scheduler = make([(1, 1)], refit=True)
+    play(scheduler, lambda job: Failed("exception", "typo") if job.trial.rung == REFIT_RUNG else Completed(1.0))
+    assert scheduler.is_finished
+    assert scheduler.handle(Reopen()).events
+    assert not scheduler.is_finished
+    order, end = play(scheduler, lambda job: Completed(1.0, {"test_error": 0.1}))
+    assert (order, end) == (["0.refit"], Stop("brackets"))
+    assert scheduler.state.refit == {"test_error": 0.1}
+    assert not scheduler.handle(Reopen()).events
