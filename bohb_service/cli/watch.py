@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from bohb_service.cli.tables import show, summary_table
 from bohb_service.exit_codes import ExitCode
 from bohb_service.results.run import Run, load_run
 from bohb_service.results.summary import summary_of
+
+log = logging.getLogger("bohb_service.cli")
 
 _REFRESH_S = 0.25
 
@@ -41,7 +44,8 @@ class _Signals:
         self._n_interrupts += 1
         if self.last is signal.SIGINT and self._n_interrupts == 1:
             self._run.drain()
-            click.echo("finishing the running evaluations; once more Ctrl-C ends at once", err=True)
+            # As a log line it stays above the live view.
+            log.warning("finishing what runs; Ctrl-C again ends at once")
         else:
             self._run.abort()
 

@@ -27,7 +27,7 @@ def test_ctrl_c_in_the_terminal_drains_and_the_workers_go_with_it(run_cli, tmp_p
     terminal.expect_exact("2 workers")
     wait_for_results(run, 2)
     terminal.sendcontrol("c")
-    terminal.expect_exact("once more Ctrl-C ends at once")
+    terminal.expect_exact("Ctrl-C again ends at once")
     terminal.expect_exact("interrupted")
     terminal.expect(EOF)
     terminal.close()
