@@ -18,6 +18,7 @@ from bohb_service.master.opening import Description, OpenRun, open_run
 from bohb_service.master.plan import sampler_for
 from bohb_service.master.terms import StudyFacts, Terms
 from bohb_service.results.run import Run, load_run
+from bohb_service.rpc.pyro import format_address
 from bohb_service.rpc.server import Server
 from bohb_service.study import Study
 from bohb_service.worker.describe import describe
@@ -142,7 +143,7 @@ class StudyRun:
         """Where the master listens, as ``host:port``."""
         if self._server is None:
             raise RuntimeError("the run has not been entered")
-        return f"{self._server.host}:{self._server.port}"
+        return format_address(self._server.host, self._server.port)
 
     def wait(self, timeout_s: float) -> bool:
         """Whether the study has ended, after waiting for that a while; also looks after the local workers.

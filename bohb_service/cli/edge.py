@@ -1,12 +1,13 @@
-"""The edge of the commands: errors become one message and an exit code, never a traceback."""
+"""The edge of the commands: results become JSON, errors one message and an exit code, never a traceback."""
 
+import json
 import os
 import sys
 import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
@@ -60,6 +61,11 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
             _leave(f"{told} (set {DEBUG_VARIABLE}=1 to see where it comes from)", ExitCode.FAILURE)
 
     return run
+
+
+def print_json(value: Any) -> None:
+    """Print plain values as strict JSON on stdout."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
 
 
 def _leave(message: str, code: ExitCode) -> NoReturn:

@@ -1,14 +1,12 @@
 """The command `bohb-master`."""
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from bohb_service._version import VERSION
-from bohb_service.cli.edge import guarded
+from bohb_service.cli.edge import guarded, print_json
 from bohb_service.cli.options import Address, option
 
 _EPILOG = """\b
@@ -114,7 +112,7 @@ def check(*, file: Path, as_json: bool) -> None:
 
     facts = preview(load_study(file))
     if as_json:
-        _print_json(facts)
+        print_json(facts)
     else:
         show(preview_table(facts))
 
@@ -130,7 +128,7 @@ def status(*, directory: Path, as_json: bool) -> None:
 
     facts = run_status(directory)
     if as_json:
-        _print_json(facts)
+        print_json(facts)
     else:
         show(status_table(facts))
 
@@ -152,7 +150,7 @@ def results(*, directory: Path, top: int, as_json: bool) -> None:
 
     found = load_run(directory)
     if as_json:
-        _print_json(found.to_dict())
+        print_json(found.to_dict())
         return
     from bohb_service.cli.tables import results_table, show, summary_table
     from bohb_service.results.summary import summary_of
@@ -178,11 +176,7 @@ def schema() -> None:
     """Print the JSON schema of study files, for editors."""
     from bohb_service.study import study_schema
 
-    _print_json(study_schema())
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+    print_json(study_schema())
 
 
 if __name__ == "__main__":

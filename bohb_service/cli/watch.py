@@ -1,7 +1,6 @@
 """Watches a run until it ends: a live view in a terminal, a line per event elsewhere, and a summary at the end."""
 
 import contextlib
-import json
 import logging
 import signal
 import sys
@@ -12,6 +11,7 @@ import click
 from rich.console import Console
 
 from bohb_service.api.study_run import StudyRun
+from bohb_service.cli.edge import print_json
 from bohb_service.cli.lines import EventLines, configure_logging
 from bohb_service.cli.live import LiveView
 from bohb_service.cli.tables import show, summary_table
@@ -93,7 +93,7 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
                 pass
     results = run.results()
     if as_json:
-        click.echo(json.dumps(results.to_dict(), indent=2, allow_nan=False, ensure_ascii=False))
+        print_json(results.to_dict())
     else:
         show(summary_table(summary_of(results, interrupted=run.end == "interrupted", file=file, n_workers=n_workers)))
     return _exit_code(run, results, signals.last)

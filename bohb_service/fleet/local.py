@@ -215,9 +215,9 @@ class LocalFleet:
 
     def _tail(self, name: str) -> str:
         """The end of what a worker printed."""
-        with contextlib.suppress(OSError), self._log(name).open("rb") as log:
-            log.seek(max(0, os.fstat(log.fileno()).st_size - _TAIL_BYTES))
-            return log.read().decode(errors="replace").strip()
+        with contextlib.suppress(OSError), self._log(name).open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
+            return file.read().decode(errors="replace").strip()
         return ""
 
     @staticmethod

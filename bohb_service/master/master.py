@@ -311,19 +311,11 @@ class Master:
 
     def _serve_waiting(self) -> None:
         """Hand out what can be handed out, then see that enough is proposed and whether all is done."""
-        is_holding = (self.is_draining and not self._is_drained()) or self._min_workers > 0
-        waiting = [] if is_holding else self.sessions.waiting()
-        for position, session in enumerate(waiting):
-            jobs, reply = self._assign(session)
-            if jobs:
-                self._answer(session, jobs)
-            elif isinstance(reply, Stop) or self._is_drained():
+        if self._is_drained():
+            for session in self.sessions.waiting():
                 self._answer(session, ())
-            elif isinstance(reply, Wait):
-                self._propose(len(waiting) - position if reply.needs_suggestion else 0)
-                break
-        else:
-            self._propose(0)
+        elif not self.is_draining:
+            self._propose(self._hand_out())
         if self.end is None:
             if self.scheduler.is_finished:
                 self._finish("finished")
@@ -333,14 +325,22 @@ class Master:
     def _is_drained(self) -> bool:
         return self.is_draining and self.scheduler.state.running == 0
 
+    def _hand_out(self) -> int:
+        """Answer those who wait with jobs, longest waiting first; the number of those who need a suggestion first."""
+        waiting = self.sessions.waiting() if not self._min_workers else []
+        for position, session in enumerate(waiting):
+            jobs, reply = self._assign(session)
+            if jobs or isinstance(reply, Stop):
+                self._answer(session, jobs)
+            elif isinstance(reply, Wait):
+                return len(waiting) - position if reply.needs_suggestion else 0
+        return 0
+
     def _assign(self, session: Session) -> tuple[tuple[Job, ...], Reply | None]:
         """Lease jobs to a waiting session: one, or several short ones."""
-        pending = session.pending
-        if pending is None or self.is_draining or self._min_workers:
-            return (), None
         jobs: list[Job] = []
         reply: Reply | None = None
-        at_most = pending.max_jobs
+        at_most = session.pending.max_jobs if session.pending else 0
         while len(jobs) < at_most:
             reply = self._handle(Ask(session.name))
             if not isinstance(reply, Job):

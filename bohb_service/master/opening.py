@@ -75,7 +75,7 @@ def open_run(study: Study, directory: RunDirectory, describe: Callable[[], Descr
     """
     is_resumed = directory.journal.exists()
     if not is_resumed:
-        _create(study, directory, describe())
+        _create(study, directory, describe)
     journal = SqliteJournal.open(directory.journal)
     try:
         meta = _checked_meta(journal, study, directory.path)
@@ -103,12 +103,9 @@ def space_of(study: Study, describe: Callable[[], Description]) -> tuple[str, bo
     Raises:
         StudyError: The space, an initial configuration or an option of the method is wrong.
     """
-    return _checked_space(study, describe())
-
-
-def _checked_space(study: Study, description: Description) -> tuple[str, bool]:
     from bohb_service.space import SearchSpace, read_space
 
+    description = describe()
     if study.space is not None:
         space = read_space(study.space)
     elif description.space is not None:
@@ -128,8 +125,8 @@ def _checked_space(study: Study, description: Description) -> tuple[str, bool]:
     return text, description.refit
 
 
-def _create(study: Study, directory: RunDirectory, description: Description) -> None:
-    space_json, offers_refit = _checked_space(study, description)
+def _create(study: Study, directory: RunDirectory, describe: Callable[[], Description]) -> None:
+    space_json, offers_refit = space_of(study, describe)
     _earlier_results(study, space_json)
     study_id = secrets.token_hex(16)
     meta = {

@@ -98,6 +98,8 @@ class MasterObject:
 
     def _heard(self, session: str) -> None:
         connection: Connection = current_context.client
+        if connection.session != session and self._connections.get(connection.session or "") is connection:
+            del self._connections[connection.session or ""]
         connection.session = session
         self._connections[session] = connection
 

@@ -1,7 +1,6 @@
 """Study files that the acceptance tests write, and what they read back."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.results.run import load_run
 from bohb_service.scheduler.events import TrialCompleted, TrialFailed
 from bohb_service.scheduler.trial import REFIT_RUNG
+from tests.polling import wait_until
 
 OBJECTIVES = Path(__file__).parents[1] / "objectives.py"
 
@@ -53,15 +53,6 @@ def status(run_cli: Any, directory: Path) -> dict[str, Any]:
     result = run_cli("bohb-master", "status", directory, "--json")
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
-
-
-def wait_until(condition: Any, seconds: float = 30.0) -> Any:
-    """The first true value of a condition; the test fails when there is none in time."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
-    return value
 
 
 def wait_for_results(directory: Path, n: int) -> None:

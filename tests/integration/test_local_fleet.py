@@ -6,7 +6,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
@@ -15,18 +14,11 @@ from bohb_service.errors import BohbError, WorkerSpecError
 from bohb_service.fleet.local import ORPHAN_SECONDS, LocalFleet, LocalWorker, find_local_workers, local_prefix
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.testing.clock import ManualClock
+from tests.polling import wait_until
 
 SLEEPS = "read line < pipe"
 LEAVES = "trap 'echo leaving >> left; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.01; done"
-
-
-def wait_until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.005)
-    return value
 
 
 class Place:

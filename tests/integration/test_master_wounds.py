@@ -1,5 +1,6 @@
 """What the master does when something of its own, or of a peer, is not as it should be."""
 
+import contextlib
 import json
 import math
 import resource
@@ -12,7 +13,7 @@ from Pyro5.api import Proxy
 
 from bohb_service.api.status import run_status, stop_run
 from bohb_service.clock import SystemClock
-from bohb_service.errors import MasterUnreachableError, ProtocolError
+from bohb_service.errors import MasterUnreachableError, ProtocolError, UnknownSessionError
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.optimizer.brackets import FullBudgetSchedule
@@ -24,7 +25,8 @@ from bohb_service.rpc.server import Server
 from bohb_service.scheduler.events import TrialCompleted, TrialRequeued
 from bohb_service.scheduler.outcomes import Completed, Released
 from tests.house import Peer, houses
-from tests.integration.test_rpc import INFO, Service, wait_until
+from tests.integration.test_rpc import INFO, Service
+from tests.polling import wait_until
 
 
 @pytest.fixture
@@ -112,6 +114,19 @@ def test_the_end_of_an_old_connection_does_not_evict_a_worker_that_has_a_new_one
     assert not service.gone
     new.close()
     wait_until(lambda: service.gone == ["s1"])
+
+
+def test_a_connection_stands_for_one_session_only(server, service):
+    client = _client(server)
+    for session in ("unheard", "of", "s1"):
+        client._session = session
+        with contextlib.suppress(UnknownSessionError):
+            client.exchange(Request(1))
+    known = server._daemon.objectsById["bohb.master"]._connections
+    assert list(known) == ["s1"]
+    client.close()
+    wait_until(lambda: service.gone == ["s1"])
+    assert not known
 
 
 def test_oneway_calls_are_refused_and_start_no_thread(server):

@@ -23,6 +23,7 @@ from bohb_service.rpc.server import Server
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
+from tests.polling import wait_until
 
 INFO = WorkerInfo("w1", "host", 1, 2.0, "0", running=(3, 4))
 JOB = Job(7, TrialId(3, 1), 2, {"x": 0.5, "kind": "a", "n": None}, 3.0, 1.0, 99)
@@ -92,13 +93,6 @@ def client(server):
     client = MasterClient(by_name_server(f"127.0.0.1:{server.port}", "study"))
     yield client
     client.close()
-
-
-def wait_until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.005)
 
 
 def test_everything_crosses_the_wire_unchanged(client, service):
