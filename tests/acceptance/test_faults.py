@@ -75,8 +75,11 @@ def _fill(path):
                 file.write(b"x" * 4096)
 
 
-def _log_starts(folder, study):
-    """Have the study's objective write down each evaluation that it begins; the file with their names."""
+def _log_starts(folder, study, seconds_per_unit=0.02):
+    """Have the study's objective write down each evaluation that it begins; the file with their names.
+
+    A file ``ends`` beside it has those that it ended.
+    """
     starts = folder / "starts"
     module = folder / "logged.py"
     module.write_text(
@@ -90,7 +93,9 @@ def _log_starts(folder, study):
         "    def compute(self, config, budget, context):\n"
         f"        with open({str(starts)!r}, 'a') as file:\n"
         "            file.write(context.trial_id + '\\n')\n"
-        "        time.sleep(0.02 * budget)\n"
+        f"        time.sleep({seconds_per_unit} * budget)\n"
+        f"        with open({str(folder / 'ends')!r}, 'a') as file:\n"
+        "            file.write(context.trial_id + '\\n')\n"
         "        return config['x'] + config['y'] + 1 / budget\n"
     )
     study.write_text(study.read_text().replace(f"{OBJECTIVES}:Quadratic", f"{module}:Logged"))
@@ -189,22 +194,19 @@ def test_the_master_may_be_killed_at_any_moment(run_cli, tmp_path):
 
 
 def test_a_result_that_is_ready_while_the_master_is_dead_is_not_lost(run_cli, tmp_path):
-    study = write_study(tmp_path, worker_options={"sleep_per_unit": 1.0}, stop={"evaluations": 2})
-    run = tmp_path / "run"
+    study, run = write_study(tmp_path, stop={"evaluations": 2}), tmp_path / "run"
+    starts = _log_starts(tmp_path, study, seconds_per_unit=1.0)
     master = run_cli.start("bohb-master", "run", study, "--workers", 1, "--run-dir", run)
-    wait_until(lambda: (run / "journal.sqlite").exists() and load_run(run).trials)
+    wait_until(starts.exists)  # from here on the worker has the job, not only the journal
     master.process.kill()
     master.process.wait()
-    child = wait_until(lambda: [p for p in run_cli.survivors() if "bohb_service.worker.child" in p.cmdline()])[0]
-    wait_until(lambda: child.cpu_times().user >= 0 and not outcomes(run) and _is_idle(child), seconds=10)
+    wait_until(starts.with_name("ends").exists)
+    assert not outcomes(run)
     again = run_cli("bohb-master", "run", study, "--workers", 1, "--run-dir", run)
     assert again.returncode == 0, again.stderr
     assert outcomes(run)[0] == ("0.0", 0)
     assert not _requeues(run)
-
-
-def _is_idle(child):
-    return child.status() == psutil.STATUS_SLEEPING
+    assert starts.read_text().split() == ["0.0", "1.0"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
