@@ -1,16 +1,15 @@
 """The worker's and the commands' end."""
 
-import contextlib
 from typing import Any
 
-from Pyro5 import errors
-from Pyro5.api import Proxy
-
-from bohb_service.errors import MasterUnreachableError, ProtocolError, UnknownSessionError
+from bohb_service.errors import AuthenticationError, MasterUnreachableError, ProtocolError, UnknownSessionError
 from bohb_service.rpc import wire
-from bohb_service.rpc.locate import Locate
+from bohb_service.rpc.access import Access
+from bohb_service.rpc.line import Line
+from bohb_service.rpc.locate import Connect
 from bohb_service.rpc.messages import Answer, Registration, Request, WorkerInfo
-from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, SERIALIZER, format_address, tune_socket
+from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, format_address
+from bohb_service.rpc.serialisers import MSGPACK
 
 CALL_SECONDS = 15.0
 """How long a call may take beyond the time it asks the master to wait."""
@@ -22,10 +21,11 @@ QUICK_CALL_SECONDS = 5.0
 class _Caller:
     """One object at one master; connects when needed, and again after a failure."""
 
-    def __init__(self, locate: Locate, name: str) -> None:
-        self._locate = locate
-        self._name = name
-        self._proxy: Any = None
+    def __init__(self, connect: Connect, target: str) -> None:
+        self._connect = connect
+        self._target = target
+        self._line: Line | None = None
+        self._was_trusted = False
 
     def call(self, method: str, *arguments: bytes, timeout_s: float = CALL_SECONDS) -> Any:
         """The payload of a method's answer.
@@ -33,21 +33,22 @@ class _Caller:
         Raises:
             MasterUnreachableError: No connection, or it broke, or no answer came in time.
             UnknownSessionError: The master does not know the session.
-            ProtocolError: The master refused the call.
+            ProtocolError: The master refused the call, or has never accepted this client.
         """
         finished = False
         try:
-            proxy = self._connected()
-            proxy._pyroTimeout = timeout_s  # noqa: SLF001  (Pyro5's public option has this name)
-            reply = wire.unpack(proxy._pyroInvoke(method, arguments, {}))  # noqa: SLF001  (spares a metadata look-up)
+            line = self._connected()
+            reply = wire.unpack(line.call(self._target, method, *arguments, timeout_s=timeout_s))
             finished = True
-        except (errors.CommunicationError, OSError) as error:
-            raise MasterUnreachableError(f"no answer from the master: {error}") from error
-        except errors.PyroError as error:
-            raise ProtocolError(f"the peer is no master of this version: {error}") from error
+        except AuthenticationError as error:
+            # Once trusted, it is the place that has changed hands: the master may come back.
+            if self._was_trusted:
+                raise MasterUnreachableError(str(error)) from error
+            raise
         finally:
             if not finished:
                 self.close()
+        self._was_trusted = True
         match reply:
             case ["ok", payload]:
                 return payload
@@ -59,22 +60,16 @@ class _Caller:
                 raise ProtocolError(message)
         raise ProtocolError(f"the master's answer is not understood: {str(reply)[:80]}")
 
-    def _connected(self) -> Any:
-        if self._proxy is None:
-            proxy = Proxy(f"PYRO:{self._name}@{self._locate()}")
-            proxy._pyroSerializer = SERIALIZER  # noqa: SLF001
-            proxy._pyroTimeout = CALL_SECONDS  # noqa: SLF001
-            self._proxy = proxy
-            proxy._pyroBind()  # noqa: SLF001
-            tune_socket(proxy._pyroConnection.sock)  # noqa: SLF001
-        return self._proxy
+    def _connected(self) -> Line:
+        if self._line is None:
+            self._line = self._connect()
+        return self._line
 
     def close(self) -> None:
         """Close the connection; the next call makes a new one."""
-        proxy, self._proxy = self._proxy, None
-        if proxy is not None:
-            with contextlib.suppress(errors.PyroError, OSError):
-                proxy._pyroRelease()  # noqa: SLF001
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
 
 
 class MasterClient:
@@ -83,11 +78,11 @@ class MasterClient:
     Every call may be repeated: an exchange with the same ``seq`` gets the same answer.
 
     Args:
-        locate: Finds the master, anew after each lost connection.
+        connect: Finds the master and connects to it, anew after each lost connection.
     """
 
-    def __init__(self, locate: Locate) -> None:
-        self._caller = _Caller(locate, MASTER_OBJECT)
+    def __init__(self, connect: Connect) -> None:
+        self._caller = _Caller(connect, MASTER_OBJECT)
         self._session = ""
 
     def register(self, info: WorkerInfo) -> Registration:
@@ -132,10 +127,17 @@ class AdminClient:
     Args:
         host: Address of the master.
         port: Its TCP port.
+        access: How to prove oneself, as an admin.
     """
 
-    def __init__(self, host: str, port: int) -> None:
-        self._caller = _Caller(lambda: format_address(host, port), ADMIN_OBJECT)
+    def __init__(self, host: str, port: int, access: Access) -> None:
+        address = format_address(host, port)
+
+        def connect() -> Line:
+            access.check(address)
+            return Line(address, ADMIN_OBJECT, MSGPACK, access)
+
+        self._caller = _Caller(connect, ADMIN_OBJECT)
 
     def status(self) -> dict[str, Any]:
         """What is going on, as plain values.

@@ -1,18 +1,97 @@
-"""How a client finds its master."""
+"""How a client finds its master and connects to it."""
 
+import contextlib
 from collections.abc import Callable
+from typing import Any
 
-from bohb_service.rpc.name_server import look_up_master
+from bohb_service.errors import AuthenticationError, MasterUnreachableError, ProtocolError
+from bohb_service.rpc.access import Access
+from bohb_service.rpc.line import CONNECT_SECONDS, Line
+from bohb_service.rpc.pyro import MASTER_OBJECT, NAME_SERVER_OBJECT, master_name, study_of
+from bohb_service.rpc.serialisers import JSON, MSGPACK
 
-Locate = Callable[[], str]
-"""Finds the address ``host:port`` of a master; MasterUnreachableError if there is none now."""
+Connect = Callable[[], Line]
+"""A new connection to the master of a study; MasterUnreachableError if there is none now."""
 
 
-def by_name_server(address: str, study: str) -> Locate:
-    """Find the master of a study through a name server at ``host:port``."""
+class ByNameServer:
+    """Finds the master of a study through a name server, and connects to it.
 
-    def locate() -> str:
-        _, _, location = look_up_master(address, study).partition("@")
+    The name server in the master's own daemon is on the same port, so one connection is enough; it is also the
+    proof that a daemon serves the study. What an external name server says is only a hint: whoever it names must
+    prove itself like the master that it is. The place where the master was last is tried first, so that connected
+    workers need the name server no more.
+
+    Args:
+        address: ``host:port`` of the name server.
+        study: Name of the study.
+        access: How to prove oneself.
+    """
+
+    def __init__(self, address: str, study: str, access: Access) -> None:
+        self._address = address
+        self._study = study
+        self._access = access
+        self._last = ""
+
+    def __call__(self) -> Line:
+        """A new connection to the master.
+
+        Raises:
+            MasterUnreachableError: Neither name server nor master answers, or it does not know the study (yet).
+            AuthenticationError: One end does not accept the other.
+            CredentialsError: The master is on another machine, and there are no credentials.
+        """
+        if self._last:
+            with contextlib.suppress(MasterUnreachableError, ProtocolError):
+                return self._served_at(self._last)
+        try:
+            line = self._served_at(self._address)
+        except (MasterUnreachableError, ProtocolError) as error:
+            line = self._served_at(self._hint(error))
+        self._last = line.address
+        return line
+
+    def _served_at(self, address: str) -> Line:
+        """A connection to the daemon at an address, if it serves the study."""
+        self._access.check(address)
+        line = Line(address, NAME_SERVER_OBJECT, MSGPACK, self._access)
+        try:
+            names = _names(line)
+            if names.get(master_name(self._study)) != _on_same_daemon(names):
+                raise MasterUnreachableError(_unknown(address, self._study, names))
+        except BaseException:
+            line.close()
+            raise
+        return line
+
+    def _hint(self, error: Exception) -> str:
+        """Where an external name server says that the master is; ``error`` if there is none."""
+        try:
+            line = Line(self._address, NAME_SERVER_OBJECT, JSON, None)
+        except MasterUnreachableError:
+            raise error from None
+        with contextlib.closing(line):
+            names = _names(line)
+        uri = names.get(master_name(self._study))
+        if uri is None:
+            raise MasterUnreachableError(_unknown(self._address, self._study, names))
+        _, _, location = uri.partition("@")
         return location
 
-    return locate
+
+def _names(line: Line) -> dict[str, str]:
+    names: Any = line.call(NAME_SERVER_OBJECT, "list", timeout_s=CONNECT_SECONDS)
+    if not isinstance(names, dict) or not all(isinstance(uri, str) for uri in names.values()):
+        raise ProtocolError(f"{line.address} is no name server")
+    return names
+
+
+def _on_same_daemon(names: dict[str, str]) -> str:
+    """The URI of a master that is served by the daemon of the name server itself."""
+    return names.get(NAME_SERVER_OBJECT, "").replace(NAME_SERVER_OBJECT, MASTER_OBJECT, 1)
+
+
+def _unknown(address: str, study: str, names: dict[str, str]) -> str:
+    known = ", ".join(sorted(filter(None, map(study_of, names)))) or "none"
+    return f"the name server at {address} does not know study {study!r}; it knows {known}"

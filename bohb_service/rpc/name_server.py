@@ -1,16 +1,22 @@
 """How workers find the master: the embedded name server, and registration at an external one."""
 
 import contextlib
-from collections.abc import Iterator
+import logging
+import socket
+import threading
 from typing import Any
 
 from Pyro5 import core, errors
-from Pyro5.api import Proxy, expose
+from Pyro5.api import expose
 
-from bohb_service.errors import MasterUnreachableError, ProtocolError
-from bohb_service.rpc.pyro import MASTER_OBJECT, NAME_SERVER_OBJECT, SERIALIZER, format_address, master_name
+from bohb_service.errors import ProtocolError, TransportError
+from bohb_service.rpc.line import CONNECT_SECONDS, Line
+from bohb_service.rpc.pyro import MASTER_OBJECT, NAME_SERVER_OBJECT, format_address, master_name, split_address
+from bohb_service.rpc.serialisers import JSON
 
-LOOKUP_SECONDS = 8.0
+ANNOUNCE_INTERVAL_S = 10.0
+
+log = logging.getLogger("bohb_service.rpc")
 
 
 @expose
@@ -60,71 +66,75 @@ class NameServer:
         raise errors.NamingError("this name server is read-only")
 
 
-@contextlib.contextmanager
-def _name_server(address: str) -> Iterator[Any]:
-    """A proxy of the name server at ``host:port``, with errors of ours."""
-    try:
-        with Proxy(f"PYRO:{NAME_SERVER_OBJECT}@{address}") as proxy:
-            proxy._pyroTimeout = LOOKUP_SECONDS  # noqa: SLF001  (Pyro5's public option has this name)
-            proxy._pyroSerializer = SERIALIZER  # noqa: SLF001
-            yield proxy
-    except (errors.CommunicationError, OSError) as error:
-        raise MasterUnreachableError(f"no name server answers at {address}: {error}") from error
-    except errors.PyroError as error:
-        raise ProtocolError(f"{address} is no name server: {error}") from error
-
-
-def look_up_master(address: str, study: str) -> str:
-    """The URI of a study's master.
+class Announcer:
+    """Keeps a master registered at an external name server, which may be restarted and forget it.
 
     Args:
-        address: ``host:port`` of a name server.
+        address: ``host:port`` of the name server.
         study: Name of the study.
-
-    Raises:
-        MasterUnreachableError: No name server answers, or it does not know the study (yet).
-        ProtocolError: What answers is no name server.
-    """
-    with _name_server(address) as proxy:
-        names = proxy.list(prefix="bohb.")
-    if master_name(study) not in names:
-        known = [name.removeprefix("bohb.").removesuffix(".master") for name in names]
-        raise MasterUnreachableError(
-            f"the name server at {address} does not know study {study!r}; it knows {', '.join(sorted(known)) or 'none'}"
-        )
-    return str(names[master_name(study)])
-
-
-def announce_master(address: str, study: str, uri: str) -> None:
-    """Register a master at an external name server, over an entry that a dead one left.
+        uri: Where its master is.
 
     Raises:
         MasterUnreachableError: No name server answers.
         ProtocolError: What answers is no name server, or a living master of a study of that name is registered.
     """
-    with _name_server(address) as proxy:
-        known = str(proxy.list(prefix=master_name(study)).get(master_name(study), ""))
-        if known and known != uri and _answers(known):
-            raise ProtocolError(
-                f"the name server at {address} knows a living master of a study {study!r} already ({known}); "
-                "give this study another name, or stop the other"
-            )
-        proxy.register(master_name(study), uri)
 
+    def __init__(self, address: str, study: str, uri: str) -> None:
+        self._address = address
+        self._name = master_name(study)
+        self._uri = uri
+        self._closing = threading.Event()
+        with contextlib.closing(self._line()) as line:
+            known = self._known(line)
+            if known and known != uri and _answers(known):
+                raise ProtocolError(
+                    f"the name server at {address} knows a living master of a study {study!r} already ({known}); "
+                    "give this study another name, or stop the other"
+                )
+            self._call(line, "register", self._name, uri)
+        self._thread = threading.Thread(target=self._run, name="bohb-announcer", daemon=True)
+        self._thread.start()
 
-def withdraw_master(address: str, study: str, uri: str) -> None:
-    """Remove a master from an external name server, if that still answers and the entry is this master's."""
-    with contextlib.suppress(MasterUnreachableError, ProtocolError), _name_server(address) as proxy:
-        if str(proxy.lookup(master_name(study))) == uri:
-            proxy.remove(master_name(study))
+    def close(self) -> None:
+        """Remove the master's entry, if the name server still answers and the entry is this master's."""
+        self._closing.set()
+        self._thread.join()
+        with contextlib.suppress(TransportError), contextlib.closing(self._line()) as line:
+            if self._known(line) == self._uri:
+                self._call(line, "remove", self._name)
+
+    def _run(self) -> None:
+        is_there = True
+        while not self._closing.wait(ANNOUNCE_INTERVAL_S):
+            try:
+                with contextlib.closing(self._line()) as line:
+                    if not self._known(line):
+                        self._call(line, "register", self._name, self._uri)
+                        log.info("announced again", extra={"name_server": self._address})
+                is_there = True
+            except TransportError as error:
+                if is_there:
+                    log.warning("name server lost", extra={"name_server": self._address, "error": str(error)})
+                is_there = False
+
+    def _line(self) -> Line:
+        return Line(self._address, NAME_SERVER_OBJECT, JSON, None)
+
+    def _known(self, line: Line) -> str:
+        """The URI under which the study is known, or nothing."""
+        names = self._call(line, "list", self._name)
+        if not isinstance(names, dict):
+            raise ProtocolError(f"{self._address} is no name server")
+        return str(names.get(self._name, ""))
+
+    def _call(self, line: Line, method: str, *arguments: str) -> Any:
+        return line.call(NAME_SERVER_OBJECT, method, *arguments, timeout_s=CONNECT_SECONDS)
 
 
 def _answers(uri: str) -> bool:
-    """Whether a Pyro5 object can be reached."""
+    """Whether somebody listens there."""
     try:
-        with Proxy(uri) as proxy:
-            proxy._pyroTimeout = LOOKUP_SECONDS  # noqa: SLF001
-            proxy._pyroBind()  # noqa: SLF001
-    except (errors.PyroError, OSError):
+        socket.create_connection(split_address(uri.partition("@")[2]), CONNECT_SECONDS).close()
+    except (OSError, ValueError):
         return False
     return True

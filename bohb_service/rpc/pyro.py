@@ -1,6 +1,7 @@
-"""Pyro5, set up once for this process, and the names under which our objects are known."""
+"""The names under which our objects are known, addresses, and what every socket needs."""
 
-import logging
+import ipaddress
+import resource
 import socket
 
 from Pyro5 import config
@@ -8,22 +9,23 @@ from Pyro5 import config
 MASTER_OBJECT = "bohb.master"
 ADMIN_OBJECT = "bohb.admin"
 NAME_SERVER_OBJECT = "Pyro.NameServer"
+GATE_OBJECT = "bohb.gate"
 
-SERIALIZER = "msgpack"
+_MOST_DESCRIPTORS = 1 << 16
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 
-config.SERIALIZER = SERIALIZER
-config.SOCK_NODELAY = True
-config.MAX_RETRIES = 0
-config.COMPRESSION = False
-# Pyro5 logs refused connections as errors; waiting for a master is normal here and is logged by us.
-logging.getLogger("Pyro5").setLevel(logging.CRITICAL)
 
 
 def master_name(study: str) -> str:
     """The name under which the master of a study is registered at a name server."""
     return f"bohb.{study}.master"
+
+
+def study_of(name: str) -> str | None:
+    """The study whose master is registered under a name, or None if it is another name."""
+    study = name.removeprefix("bohb.").removesuffix(".master")
+    return study if name == master_name(study) else None
 
 
 def tune_socket(sock: socket.socket) -> None:
@@ -33,6 +35,30 @@ def tune_socket(sock: socket.socket) -> None:
     for option, value in _KEEPALIVE.items():
         if hasattr(socket, option):
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether all addresses of a host are of this machine alone; False for a name that is not known."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+
+
+def raise_descriptor_limit() -> int:
+    """Allow this process as many open files as the system lets it have; how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = min(hard, _MOST_DESCRIPTORS) if hard != resource.RLIM_INFINITY else _MOST_DESCRIPTORS
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(soft, most)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host, without brackets, and port of ``host:port``."""
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def format_address(host: str, port: int) -> str:

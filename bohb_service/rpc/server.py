@@ -1,19 +1,27 @@
 """The master's end: the objects that peers call, and the service behind them."""
 
+import contextlib
+import ipaddress
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 from Pyro5.api import expose
-from Pyro5.callcontext import current_context
 
 from bohb_service.clock import Clock
-from bohb_service.errors import BohbError, ProtocolError, UnknownSessionError
+from bohb_service.errors import BohbError, CredentialsError, ProtocolError, TransportError, UnknownSessionError
 from bohb_service.rpc import wire
 from bohb_service.rpc.messages import PROTOCOL_VERSION, Answer, Registration, Request, WorkerInfo
-from bohb_service.rpc.name_server import NameServer, announce_master, withdraw_master
-from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, NAME_SERVER_OBJECT, format_address
-from bohb_service.rpc.transport import Connection, EventLoop, LoopDaemon, Parked, ParkedCall
+from bohb_service.rpc.connection import Connection
+from bohb_service.rpc.daemon import LoopDaemon, Parked
+from bohb_service.rpc.loop import EventLoop
+from bohb_service.rpc.name_server import Announcer, NameServer
+from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, NAME_SERVER_OBJECT, format_address, is_loopback
+from bohb_service.security.credentials import Credentials
+
+
+Security = Literal["tls", "loopback", "insecure"]
 
 
 class Service(Protocol):
@@ -73,8 +81,9 @@ def _check_protocol(info: WorkerInfo) -> None:
 class MasterObject:
     """What workers call. Arguments and results are packed by `wire`; errors are told, never raised, across it."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, daemon: LoopDaemon) -> None:
         self._service = service
+        self._daemon = daemon
         self._connections: dict[str, Connection] = {}
 
     def register(self, data: bytes) -> bytes:
@@ -97,7 +106,7 @@ class MasterObject:
             self._service.disconnected(session)
 
     def _heard(self, session: str) -> None:
-        connection: Connection = current_context.client
+        connection = self._daemon.current.connection
         if connection.session != session and self._connections.get(connection.session or "") is connection:
             del self._connections[connection.session or ""]
         connection.session = session
@@ -121,7 +130,7 @@ class MasterObject:
         return wire.pack_registration(registration)
 
     def _exchange(self, data: bytes) -> None:
-        call = ParkedCall()
+        call = self._daemon.current
         session, request = wire.unpack_request(data)
         self._heard(session)
         self._service.exchange(session, request, lambda answer: call.reply(_ok(wire.pack_answer(answer))))
@@ -150,31 +159,85 @@ class AdminObject:
         return _ok(None)
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how a master listens.
+
+    Attributes:
+        host: Address or name of this machine that peers are told.
+        port: TCP port; 0 takes a free one.
+        bind: Address to listen on; None: that of ``host``.
+        credentials: With them TLS, client certificates and tokens are demanded of every peer.
+        insecure: Other machines may connect without them.
+        name_server: ``host:port`` of an external name server to register at, or None.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    bind: str | None = None
+    credentials: Credentials | None = None
+    insecure: bool = False
+    name_server: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Address to listen on."""
+        return self.bind or self.host
+
+    @property
+    def security(self) -> Security:
+        """What guards it."""
+        if self.credentials is not None:
+            return "tls"
+        return "loopback" if is_loopback(self.address) else "insecure"
+
+    def check(self) -> None:
+        """Refuse to listen where it makes no sense, or unguarded where others could connect.
+
+        Raises:
+            CredentialsError: Other machines can reach the address, and there are no credentials.
+            TransportError: The address is none that peers could connect to.
+        """
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(self.host).is_unspecified:
+                raise TransportError(
+                    f"{self.host} is no address that workers could connect to: give --host one of this machine's, "
+                    f"and --bind {self.host} to listen on all of them"
+                )
+        if self.security == "insecure" and not self.insecure:
+            raise CredentialsError(
+                f"{self.address} can be reached from other machines, so workers must prove who they are: "
+                f"run `bohb-master credentials credentials --host {self.host}` once, then give --credentials credentials "
+                "(or --insecure in a network that you trust)"
+            )
+
+
 class Server:
     """The port of a master: name server, master and admin object behind one event loop.
 
     Args:
-        host: Address to listen on.
-        port: TCP port; 0 takes a free one.
+        endpoint: Where and how to listen.
         study: Name of the study.
         clock: For deadlines.
-        name_server: ``host:port`` of an external name server to register at, or None.
+        idle_s: After so many seconds without a byte a peer is gone.
 
     Raises:
+        CredentialsError: The endpoint would be unguarded.
         TransportError: The address cannot be listened on, or the external name server does not answer.
     """
 
-    def __init__(self, host: str, port: int, study: str, clock: Clock, name_server: str | None = None) -> None:
-        self._daemon = LoopDaemon(host, port, clock)
-        self._study = study
-        self._external = name_server
+    def __init__(self, endpoint: Endpoint, study: str, clock: Clock, *, idle_s: float = 180.0) -> None:
+        endpoint.check()
+        self._endpoint = endpoint
+        self._daemon = LoopDaemon(endpoint.address, endpoint.port, clock, endpoint.credentials, idle_s=idle_s)
+        self._announcer: Announcer | None = None
         self._thread: threading.Thread | None = None
-        self.host, self.port = host, self._daemon.port
-        self._daemon.register(NameServer(study, host, self.port), NAME_SERVER_OBJECT)
-        self._uri = f"PYRO:{MASTER_OBJECT}@{format_address(host, self.port)}"
-        if name_server is not None:
+        self.host, self.port = endpoint.host, self._daemon.port
+        self._daemon.offer(NameServer(study, self.host, self.port), NAME_SERVER_OBJECT)
+        if endpoint.name_server is not None:
+            uri = f"PYRO:{MASTER_OBJECT}@{format_address(self.host, self.port)}"
             try:
-                announce_master(name_server, study, self._uri)
+                self._announcer = Announcer(endpoint.name_server, study, uri)
             except BohbError:
                 self._daemon.close()
                 raise
@@ -183,6 +246,18 @@ class Server:
     def loop(self) -> EventLoop:
         """The event loop; everything the service does runs on its thread."""
         return self._daemon.loop
+
+    def status(self) -> dict[str, Any]:
+        """How it is guarded, who is connected and who was refused, as plain values.
+
+        Returns:
+            ``security`` (``tls``, ``loopback`` or ``insecure``), ``connections``, and ``refused`` peers by reason.
+        """
+        return {
+            "security": self._endpoint.security,
+            "connections": self.loop.n_connections,
+            "refused": dict(self.loop.refusals.counts),
+        }
 
     def start(self, service: Service) -> None:
         """Serve from now on, in a thread of its own."""
@@ -193,9 +268,9 @@ class Server:
             except Exception as error:  # noqa: BLE001  (a loop that has ended must end the run, not hang it)
                 service.fail(error)
 
-        master = MasterObject(service)
-        self._daemon.register(master, MASTER_OBJECT)
-        self._daemon.register(AdminObject(service), ADMIN_OBJECT)
+        master = MasterObject(service, self._daemon)
+        self._daemon.offer(master, MASTER_OBJECT)
+        self._daemon.offer(AdminObject(service), ADMIN_OBJECT)
         self.loop.on_close = master.closed
         self.loop.on_tick = service.tick
         self._thread = threading.Thread(target=run, name="bohb-rpc", daemon=True)
@@ -203,8 +278,8 @@ class Server:
 
     def close(self) -> None:
         """Stop serving and close the port."""
-        if self._external is not None:
-            withdraw_master(self._external, self._study, self._uri)
+        if self._announcer is not None:
+            self._announcer.close()
         if self._thread is not None:
             self.loop.stop()
             self._thread.join()

@@ -1,0 +1,148 @@
+"""TLS handshakes, in one thread beside the event loop.
+
+The arithmetic of a handshake takes a millisecond, in which the loop could serve many exchanges, and OpenSSL lets other
+threads run meanwhile. A peer that stays silent, or stops half-way, costs an entry in a selector until its time is over.
+"""
+
+import collections
+import contextlib
+import selectors
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bohb_service.clock import Clock
+
+TLS_SECONDS = 5.0
+"""How long a handshake may take."""
+
+MAX_WAITING = 1024
+"""Handshakes at once; where there are more, the oldest gives way."""
+
+_POLL_S = 0.25
+
+Done = Callable[[ssl.SSLSocket, str], None]
+Refused = Callable[[str, str], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Handshake:
+    """One peer: in clear until it says something, so that a silent one costs next to nothing."""
+
+    sock: socket.socket
+    peer: str
+    born: float
+    tls: ssl.SSLSocket | None = None
+
+
+class Handshakes:
+    """Makes TLS connections of plain ones.
+
+    Args:
+        context: TLS of the master.
+        clock: For the time limit.
+    """
+
+    def __init__(self, context: ssl.SSLContext, clock: Clock) -> None:
+        self._context = context
+        self._clock = clock
+        self._selector = selectors.DefaultSelector()
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        for end in (self._wake_reader, self._wake_writer):
+            end.setblocking(False)
+        self._selector.register(self._wake_reader, selectors.EVENT_READ, None)
+        self._new: collections.deque[tuple[socket.socket, str]] = collections.deque()
+        self._waiting: dict[_Handshake, None] = {}  # oldest first
+        self._closing = False
+        self._done: Done = lambda sock, _: sock.close()
+        self._refused: Refused = lambda reason, peer: None
+        self._thread = threading.Thread(target=self._run, name="bohb-tls", daemon=True)
+
+    def start(self, done: Done, refused: Refused) -> None:
+        """Work from now on.
+
+        Args:
+            done: Takes each finished connection and its peer's address, on this object's thread.
+            refused: Hears why a peer was refused, and its address, on this object's thread.
+        """
+        self._done, self._refused = done, refused
+        self._thread.start()
+
+    def add(self, sock: socket.socket, peer: str) -> None:
+        """Take a non-blocking connection; may be called from any thread."""
+        self._new.append((sock, peer))
+        self._wake()
+
+    def close(self) -> None:
+        """End the thread and what it has begun."""
+        self._closing = True
+        self._wake()
+        self._thread.join()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError, OSError):
+            self._wake_writer.send(b"\0")
+
+    def _run(self) -> None:
+        while not self._closing:
+            for key, _ in self._selector.select(_POLL_S if self._waiting else None):
+                if key.data is None:
+                    with contextlib.suppress(BlockingIOError):
+                        self._wake_reader.recv(4096)
+                else:
+                    self._go_on(key.data)
+            while self._new:
+                self._begin(*self._new.popleft())
+            limit = self._clock.monotonic() - TLS_SECONDS
+            while self._waiting and (oldest := next(iter(self._waiting))).born < limit:
+                self._refuse(oldest, "made no TLS connection in time")
+        for handshake in list(self._waiting):
+            self._drop(handshake)
+        for sock, _peer in self._new:
+            sock.close()
+        for end in (self._wake_reader, self._wake_writer):
+            end.close()
+        self._selector.close()
+
+    def _begin(self, sock: socket.socket, peer: str) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            self._refuse(next(iter(self._waiting)), "gave way to newer peers before its TLS connection")
+        handshake = _Handshake(sock, peer, self._clock.monotonic())
+        self._waiting[handshake] = None
+        self._selector.register(sock, selectors.EVENT_READ, handshake)
+
+    def _go_on(self, handshake: _Handshake) -> None:
+        try:
+            if handshake.tls is None:
+                self._selector.unregister(handshake.sock)
+                tls = self._context.wrap_socket(handshake.sock, server_side=True, do_handshake_on_connect=False)
+                handshake.sock = handshake.tls = tls
+                self._selector.register(tls, selectors.EVENT_READ, handshake)
+            handshake.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._selector.modify(handshake.sock, selectors.EVENT_READ, handshake)
+        except ssl.SSLWantWriteError:
+            self._selector.modify(handshake.sock, selectors.EVENT_WRITE, handshake)
+        except ssl.SSLCertVerificationError as error:
+            self._refuse(handshake, f"its certificate was not accepted: {error.verify_message}")
+        except ssl.SSLError as error:
+            reason = "no certificate" if "CERTIFICATE" in str(error.reason) else "no TLS 1.3 connection"
+            self._refuse(handshake, reason)
+        except OSError:
+            self._refuse(handshake, "left in its TLS handshake")
+        else:
+            self._selector.unregister(handshake.sock)
+            del self._waiting[handshake]
+            self._done(handshake.tls, handshake.peer)
+
+    def _refuse(self, handshake: _Handshake, reason: str) -> None:
+        self._drop(handshake)
+        self._refused(reason, handshake.peer)
+
+    def _drop(self, handshake: _Handshake) -> None:
+        self._waiting.pop(handshake, None)
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(handshake.sock)
+        handshake.sock.close()

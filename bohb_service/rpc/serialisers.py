@@ -1,0 +1,58 @@
+"""Calls and results as Pyro5 writes them, read without its hooks: no class is ever built from what a peer sends."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import msgpack
+from Pyro5 import serializers
+
+
+def _refuse_extension(code: int, data: bytes) -> NoReturn:
+    raise ValueError(f"an extension value (code {code}, {len(data)} bytes)")
+
+
+def _unpack(data: bytes) -> Any:
+    return msgpack.unpackb(data, ext_hook=_refuse_extension)
+
+
+def _pack_call(target: str, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bytes:
+    packed: bytes = msgpack.packb((target, method, arguments, named))
+    return packed
+
+
+def _json_call(target: str, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bytes:
+    return json.dumps({"object": target, "method": method, "params": arguments, "kwargs": named}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Serialiser:
+    """One of Pyro5's data formats, plain values only.
+
+    Attributes:
+        number: Its number in headers.
+        dumps: A value as bytes.
+        dumps_call: Object, method, arguments and named arguments as bytes.
+        loads: The value in bytes; ValueError, TypeError or RecursionError if there is none.
+    """
+
+    number: int
+    dumps: Callable[[Any], bytes]
+    dumps_call: Callable[[str, str, Sequence[Any], Mapping[str, Any]], bytes]
+    loads: Callable[[bytes], Any]
+
+
+MSGPACK = Serialiser(serializers.MsgpackSerializer.serializer_id, msgpack.packb, _pack_call, _unpack)
+"""The one that our own peers speak."""
+
+JSON = Serialiser(
+    serializers.JsonSerializer.serializer_id, lambda value: json.dumps(value).encode(), _json_call, json.loads
+)
+"""What every stock name server understands, whatever is installed beside it."""
+
+
+def dumps_for_stock_clients(value: Any) -> bytes:
+    """A value as msgpack in the form in which Pyro5's own clients expect URIs and exceptions."""
+    data: bytes = serializers.serializers["msgpack"].dumps(value)
+    return data
