@@ -3,7 +3,8 @@
 BohbError
 ├── StudyError               the user's input: study file, options, configurations   (exit code 2)
 │   ├── SpaceError           a search space or a configuration that does not fit it
-│   └── WorkerSpecError      the worker named by the study cannot be loaded
+│   ├── WorkerSpecError      the worker named by the study cannot be loaded
+│   └── CredentialsError     certificates and tokens cannot be used or made
 ├── JournalError             the run directory cannot be used                         (exit code 5)
 │   ├── JournalCorruptError  not a journal of this program, or damaged
 │   ├── RunMismatchError     the journal belongs to another study
@@ -30,6 +31,10 @@ class SpaceError(StudyError):
 
 class WorkerSpecError(StudyError):
     """The worker that a study names cannot be found, imported, or is not a worker."""
+
+
+class CredentialsError(StudyError):
+    """Credentials cannot be made, or those given cannot be used: missing, damaged, expired, or open to others."""
 
 
 class JournalError(BohbError):

@@ -18,6 +18,7 @@ CODES = {
     errors.StudyError: 2,
     errors.SpaceError: 2,
     errors.WorkerSpecError: 2,
+    errors.CredentialsError: 2,
     errors.JournalError: 5,
     errors.JournalCorruptError: 5,
     errors.RunMismatchError: 5,
