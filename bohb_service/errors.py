@@ -13,6 +13,7 @@ BohbError
 └── TransportError           talking to the master failed
     ├── MasterUnreachableError   nobody answers                                       (exit code 4)
     └── ProtocolError        an answer or a request that the protocol does not allow
+        ├── AuthenticationError  one end does not accept the other's certificate or token
         └── UnknownSessionError  the master was restarted: register again
 """
 
@@ -67,6 +68,10 @@ class MasterUnreachableError(TransportError):
 
 class ProtocolError(TransportError):
     """A message that the protocol does not allow, or a peer of another protocol version."""
+
+
+class AuthenticationError(ProtocolError):
+    """Master and client do not accept each other's certificate or token."""
 
 
 class UnknownSessionError(ProtocolError):

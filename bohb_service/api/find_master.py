@@ -1,21 +1,55 @@
 """Finds the master of a run through its run directory."""
 
+import socket
 from pathlib import Path
 
 from bohb_service.errors import MasterUnreachableError
-from bohb_service.journal.run_directory import RunDirectory
-from bohb_service.rpc.locate import Locate, by_name_server
+from bohb_service.journal.run_directory import MasterAddress, RunDirectory
+from bohb_service.rpc.access import Access
+from bohb_service.rpc.line import Line
+from bohb_service.rpc.locate import ByNameServer, Connect
 from bohb_service.rpc.pyro import format_address
+from bohb_service.security.credentials import load_credentials
+from bohb_service.security.tokens import Role
 
 
-def by_run_directory(path: Path) -> Locate:
-    """Find the master of a run through the name server whose address the run directory holds."""
+def access_of(address: MasterAddress, role: Role, credentials: Path | None = None) -> Access:
+    """How a client proves itself to the master of a run.
+
+    Args:
+        address: What the run directory says of the master.
+        role: As what the client comes.
+        credentials: What it shows; None: as the run directory says.
+
+    Raises:
+        CredentialsError: The credentials cannot be used.
+    """
+    if credentials is None and address.credentials is not None:
+        credentials = Path(address.credentials)
+    if credentials is None:
+        return Access(role, insecure=address.insecure)
+    return Access(role, load_credentials(credentials, role))
+
+
+def reachable_host(address: MasterAddress) -> str:
+    """The host to connect to from this machine."""
+    return address.local_host if address.hostname == socket.gethostname() else address.host
+
+
+def by_run_directory(path: Path, credentials: Path | None = None) -> Connect:
+    """Find the master of a run through the name server whose address the run directory holds.
+
+    Args:
+        path: The run directory.
+        credentials: What a worker shows; None: as the run directory says.
+    """
     directory = RunDirectory(path)
 
-    def locate() -> str:
+    def connect() -> Line:
         address = directory.read_address()
         if address is None:
             raise MasterUnreachableError(f"no master serves {path} now; start one with `bohb-master run`")
-        return by_name_server(format_address(address.host, address.port), address.study)()
+        access = access_of(address, "worker", credentials)
+        return ByNameServer(format_address(reachable_host(address), address.port), address.study, access)()
 
-    return locate
+    return connect

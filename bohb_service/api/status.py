@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bohb_service.api.find_master import access_of, reachable_host
 from bohb_service.errors import MasterUnreachableError, TransportError
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
@@ -13,8 +14,12 @@ from bohb_service.results.run import load_run
 from bohb_service.rpc.client import AdminClient
 
 
-def run_status(directory: Path) -> dict[str, Any]:
+def run_status(directory: Path, credentials: Path | None = None) -> dict[str, Any]:
     """The status of a run.
+
+    Args:
+        directory: Its directory.
+        credentials: Of an admin; None: as the run directory says.
 
     Returns:
         What `bohb_service.master.status.status_of` says and where its master is (``master``); without a master
@@ -22,19 +27,24 @@ def run_status(directory: Path) -> dict[str, Any]:
 
     Raises:
         JournalError: The directory holds no run.
+        CredentialsError: The credentials cannot be used.
     """
     address = _address(directory)
     if address is not None:
         # A master that was killed could not remove its address; its port may be another one's by now.
-        with contextlib.suppress(TransportError), _connected(address) as client:
+        with contextlib.suppress(TransportError), _connected(address, credentials) as client:
             where = {"host": address.host, "port": address.port, "pid": address.pid, "hostname": address.hostname}
             status: dict[str, Any] = strict({**_status(client, address), "master": where})
             return status
     return {**load_run(directory).status(), "master": None}
 
 
-def stop_run(directory: Path) -> None:
+def stop_run(directory: Path, credentials: Path | None = None) -> None:
     """Ask the master of a run to end when nothing runs.
+
+    Args:
+        directory: Its directory.
+        credentials: Of an admin; None: as the run directory says.
 
     Raises:
         JournalError: The directory holds no run.
@@ -43,14 +53,14 @@ def stop_run(directory: Path) -> None:
     address = _address(directory)
     if address is None:
         raise MasterUnreachableError(f"no master serves {directory} now; there is nothing to stop")
-    with _connected(address) as client:
+    with _connected(address, credentials) as client:
         _status(client, address)
         client.drain()
 
 
 @contextlib.contextmanager
-def _connected(address: MasterAddress) -> Iterator[AdminClient]:
-    client = AdminClient(address.host, address.port)
+def _connected(address: MasterAddress, credentials: Path | None) -> Iterator[AdminClient]:
+    client = AdminClient(reachable_host(address), address.port, access_of(address, "admin", credentials))
     try:
         yield client
     finally:

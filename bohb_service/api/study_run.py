@@ -18,8 +18,10 @@ from bohb_service.master.opening import Description, OpenRun, open_run
 from bohb_service.master.plan import sampler_for
 from bohb_service.master.terms import StudyFacts, Terms
 from bohb_service.results.run import Run, load_run
+from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.pyro import format_address
 from bohb_service.rpc.server import Server
+from bohb_service.security.credentials import load_credentials
 from bohb_service.study import Study
 from bohb_service.worker.describe import describe
 
@@ -30,6 +32,7 @@ _PATIENCE_S = 5.0
 _CALL_S = 30.0
 _POLL_S = 0.1
 _TEARDOWN_S = 12.0
+_SILENT_LEASES = 3.0
 
 
 class StudyRun:
@@ -40,15 +43,13 @@ class StudyRun:
         directory: Its run directory; made if absent, resumed if it holds this study.
         workers: Number of local workers to start.
         min_workers: Begin only when so many workers, from wherever, have joined.
-        host: Address to listen on.
-        port: TCP port; 0 takes a free one.
-        name_server: ``host:port`` of an external name server to register at, or None.
+        endpoint: Where and how the master listens; by default on loopback, at a free port.
         terms: Times of the protocol.
         on_events: Hears of events once they are durable, on a thread of the master.
         clock: Time.
 
     Raises:
-        StudyError: On entering: the study, its worker or its space is wrong.
+        StudyError: On entering: the study, its worker or its space is wrong, or the endpoint would be unguarded.
         JournalError: On entering: the run directory cannot be used, e.g. because another master serves it.
         TransportError: On entering: the address cannot be listened on.
     """
@@ -60,9 +61,7 @@ class StudyRun:
         *,
         workers: int = 0,
         min_workers: int = 0,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        name_server: str | None = None,
+        endpoint: Endpoint | None = None,
         terms: Terms | None = None,
         on_events: Callable[[Sequence[Entry]], None] = lambda _: None,
         clock: Clock | None = None,
@@ -72,8 +71,8 @@ class StudyRun:
         self.is_resumed = False
         self.was_finished = False
         self._n_workers, self._min_workers = workers, min_workers
-        self._host, self._port, self._name_server = host, port, name_server
-        self._terms = terms
+        self.endpoint = endpoint or Endpoint()
+        self._terms = terms or Terms()
         self.on_events = on_events
         self._clock: Clock = clock or SystemClock()
         self._stack = contextlib.ExitStack()
@@ -83,6 +82,8 @@ class StudyRun:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
+            self.endpoint.check()
+            self._check_local_credentials()
             self.directory.prepare()
             stack.enter_context(self.directory.locked())
             run = open_run(self.study, self.directory, self._describe, self._clock)
@@ -92,7 +93,8 @@ class StudyRun:
                 self.was_finished = True
                 self._stack = stack.pop_all()
                 return self
-            server = Server(self._host, self._port, self.study.name, self._clock, self._name_server)
+            terms = self._terms
+            server = Server(self.endpoint, self.study.name, self._clock, idle_s=_SILENT_LEASES * terms.lease_s)
             stack.callback(lambda: self._master.close() if self._master else None)
             stack.callback(server.close)
             master = Master(
@@ -102,20 +104,21 @@ class StudyRun:
                 self._clock,
                 server.loop.post,
                 lambda: sampler_for(self.study, run.space_json),
-                terms=self._terms,
+                terms=terms,
                 on_events=self.on_events,
                 min_workers=self._min_workers,
             )
             self._server, self._master = server, master
             server.start(master)
-            self.directory.write_address(
-                MasterAddress(
-                    server.host, server.port, self.study.name, run.study_id, os.getpid(), socket.gethostname()
-                )
-            )
+            self.directory.write_address(self._address(server, run.study_id))
             stack.callback(self.directory.remove_address)
             self._fleet = LocalFleet(
-                self.directory, self._n_workers, self._clock, self._workers_survived, self._worker_died
+                self.directory,
+                self._n_workers,
+                self._clock,
+                self._workers_survived,
+                self._worker_died,
+                credentials=self._credentials,
             )
             stack.callback(self._let_others_leave)
             stack.callback(self._fleet.stop, _PATIENCE_S)
@@ -171,7 +174,9 @@ class StudyRun:
 
     def status(self) -> dict[str, Any]:
         """What is going on; see `bohb_service.master.status.status_of`."""
-        return self._call(self._running_master.status)
+        server = self._server
+        assert server is not None
+        return self._call(lambda: {**self._running_master.status(), **server.status()})
 
     def drain(self) -> None:
         """Hand out nothing more; the study ends when nothing runs, and can go on later."""
@@ -205,6 +210,29 @@ class StudyRun:
             return results.get(timeout=_CALL_S)
         except queue.Empty:
             raise TransportError(f"the master did not answer within {_CALL_S:g} s; look at its load") from None
+
+    @property
+    def _credentials(self) -> Path | None:
+        """Where the credentials of all sides are, or None."""
+        return None if self.endpoint.credentials is None else self.endpoint.credentials.source
+
+    def _check_local_credentials(self) -> None:
+        """Find out now whether local workers will be able to connect."""
+        if self._credentials is not None and self._n_workers:
+            load_credentials(self._credentials, "worker")
+
+    def _address(self, server: Server, study_id: str) -> MasterAddress:
+        return MasterAddress(
+            host=server.host,
+            port=server.port,
+            study=self.study.name,
+            study_id=study_id,
+            pid=os.getpid(),
+            hostname=socket.gethostname(),
+            local_host=self.endpoint.local_host,
+            credentials=None if self._credentials is None else str(self._credentials),
+            insecure=self.endpoint.security == "insecure",
+        )
 
     def _describe(self) -> Description:
         return describe(self.study.worker, self.study.worker_options)

@@ -15,6 +15,11 @@ Exit codes: 0 done; 1 failure; 2 wrong options, study file or worker; 3 no evalu
 75 stopped on request; 130 interrupted; 143 terminated. After the last three the same command goes on."""
 
 _RUN_DIRECTORY = click.argument("directory", type=click.Path(path_type=Path), envvar="BOHB_RUN_DIR")
+_ADMIN_CREDENTIALS = option(
+    "--credentials",
+    type=click.Path(path_type=Path),
+    help="Folder with certificate and token of an admin. Default: as the run directory says.",
+)
 _AS_JSON = option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
@@ -49,7 +54,11 @@ def main() -> None:
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address of this machine that workers connect to.",
+    help="Address or name of this machine that workers connect to.",
+)
+@option(
+    "--bind",
+    help="Address to listen on, e.g. 0.0.0.0 where --host is a name outside of this machine. Default: that of --host.",
 )
 @option(
     "--port",
@@ -62,6 +71,12 @@ def main() -> None:
     type=Address(),
     help="External Pyro5 name server to register at, beside the embedded one.",
 )
+@option(
+    "--credentials",
+    type=click.Path(path_type=Path),
+    help="Folder made by `bohb-master credentials`; without it, only this machine's workers may connect.",
+)
+@option("--insecure", is_flag=True, help="Let other machines connect without credentials, in a network that you trust.")
 @option("--log-json", is_flag=True, help="Log as JSON lines.")
 @_AS_JSON
 @guarded
@@ -72,8 +87,11 @@ def run(
     workers: int,
     min_workers: int,
     host: str,
+    bind: str | None,
     port: int,
     nameserver: str | None,
+    credentials: Path | None,
+    insecure: bool,
     log_json: bool,
     as_json: bool,
 ) -> None:
@@ -84,18 +102,20 @@ def run(
     """
     from bohb_service.api.study_run import StudyRun
     from bohb_service.cli.watch import watch
+    from bohb_service.rpc.endpoint import Endpoint
+    from bohb_service.security.credentials import load_credentials
     from bohb_service.study import load_study
 
     study = load_study(file)
+    held = None if credentials is None else load_credentials(credentials, "master")
+    endpoint = Endpoint(host, port, bind, held, insecure=insecure, name_server=nameserver)
     directory = run_dir if run_dir is not None else Path("runs") / study.name
     study_run = StudyRun(
         study,
         directory,
         workers=workers,
         min_workers=min_workers,
-        host=host,
-        port=port,
-        name_server=nameserver,
+        endpoint=endpoint,
     )
     sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=log_json))
 
@@ -119,14 +139,15 @@ def check(*, file: Path, as_json: bool) -> None:
 
 @main.command()
 @_RUN_DIRECTORY
+@_ADMIN_CREDENTIALS
 @_AS_JSON
 @guarded
-def status(*, directory: Path, as_json: bool) -> None:
+def status(*, directory: Path, credentials: Path | None, as_json: bool) -> None:
     """Show what goes on in the run in DIRECTORY, live if a master serves it."""
     from bohb_service.api.status import run_status
     from bohb_service.cli.tables import show, status_table
 
-    facts = run_status(directory)
+    facts = run_status(directory, credentials)
     if as_json:
         print_json(facts)
     else:
@@ -161,12 +182,13 @@ def results(*, directory: Path, top: int, as_json: bool) -> None:
 
 @main.command()
 @_RUN_DIRECTORY
+@_ADMIN_CREDENTIALS
 @guarded
-def stop(*, directory: Path) -> None:
+def stop(*, directory: Path, credentials: Path | None) -> None:
     """Ask the master of the run in DIRECTORY to end when nothing runs; the run can go on later."""
     from bohb_service.api.status import stop_run
 
-    stop_run(directory)
+    stop_run(directory, credentials)
     click.echo("asked the master to stop; it ends when its running evaluations have finished", err=True)
 
 

@@ -33,6 +33,13 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options or worker class; 4 no 
 )
 @option("--study", help="Name of the study at the name server.")
 @option(
+    "--credentials",
+    type=click.Path(path_type=Path),
+    help="Folder with certificate and token of a worker, made by `bohb-master credentials`. "
+    "Default: as the run directory says.",
+)
+@option("--insecure", is_flag=True, help="Speak in clear to a master on another machine, in a network that you trust.")
+@option(
     "--worker",
     "spec",
     default="",
@@ -61,6 +68,8 @@ def main(
     run_dir: Path | None,
     nameserver: str | None,
     study: str | None,
+    credentials: Path | None,
+    insecure: bool,
     spec: str,
     name: str | None,
     scratch: Path | None,
@@ -78,14 +87,23 @@ def main(
         raise StudyError("give either --run-dir DIR, or --nameserver HOST:PORT with --study NAME")
     if nameserver is not None and not study:
         raise StudyError(f"--nameserver {nameserver} needs --study NAME; `bohb-master run` prints both")
+    if insecure and credentials is not None:
+        raise StudyError("give either --credentials or --insecure")
     from bohb_service.api.find_master import by_run_directory
-    from bohb_service.rpc.locate import by_name_server
+    from bohb_service.rpc.access import Access
+    from bohb_service.rpc.locate import ByNameServer, Connect
+    from bohb_service.security.credentials import load_credentials
     from bohb_service.worker.command import run_worker
 
     configure_logging(as_json=log_json)
-    locate = by_run_directory(run_dir) if run_dir is not None else by_name_server(nameserver or "", study or "")
+    connect: Connect
+    if run_dir is not None:
+        connect = by_run_directory(run_dir, credentials)
+    else:
+        held = None if credentials is None else load_credentials(credentials, "worker")
+        connect = ByNameServer(nameserver or "", study or "", Access("worker", held, insecure=insecure))
     logs = run_dir / "logs" if run_dir is not None and (run_dir / "logs").is_dir() else None
-    sys.exit(run_worker(locate, spec=spec, name=name, scratch=scratch, orphan_timeout_s=orphan_timeout, logs=logs))
+    sys.exit(run_worker(connect, spec=spec, name=name, scratch=scratch, orphan_timeout_s=orphan_timeout, logs=logs))
 
 
 @main.command("list")

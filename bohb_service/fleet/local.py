@@ -100,6 +100,7 @@ class LocalFleet:
         clock: For restarts.
         on_start: Hears which workers of earlier masters still live; no other local worker does.
         on_death: Hears the name of each worker of this fleet that died, and why.
+        credentials: What they show to the master; None: it wants none.
     """
 
     def __init__(
@@ -109,11 +110,14 @@ class LocalFleet:
         clock: Clock,
         on_start: Callable[[frozenset[str]], None],
         on_death: Callable[[str, str], None],
+        *,
+        credentials: Path | None = None,
     ) -> None:
         self._directory = directory
         self._clock = clock
         self._on_start = on_start
         self._on_death = on_death
+        self._credentials = credentials
         self._slots = [_Slot() for _ in range(n_workers)]
 
     def start(self) -> None:
@@ -170,6 +174,8 @@ class LocalFleet:
         name = f"{local_prefix()}{secrets.token_hex(3)}"
         command = [sys.executable, "-m", _MODULE, "--run-dir", str(self._directory.path.resolve())]
         command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
+        if self._credentials is not None:
+            command += ["--credentials", str(self._credentials)]
         try:
             self._directory.logs.mkdir(parents=True, exist_ok=True)
             with self._log(name).open("ab") as output:

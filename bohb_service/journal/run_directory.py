@@ -36,6 +36,9 @@ class MasterAddress:
         study_id: Identity of the run; the port may belong to another one by now.
         pid: Process id of the master.
         hostname: Name of its machine.
+        local_host: Address for processes of that machine.
+        credentials: Where its credentials are, those of workers and admins included; None: it speaks in clear.
+        insecure: It speaks in clear to other machines too.
     """
 
     host: str
@@ -44,6 +47,9 @@ class MasterAddress:
     study_id: str
     pid: int
     hostname: str
+    local_host: str
+    credentials: str | None = None
+    insecure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +146,9 @@ class RunDirectory:
             address = MasterAddress(**json.loads(self.address_file.read_text()))
         except (OSError, ValueError, TypeError):
             return None
-        texts = (address.host, address.study, address.study_id, address.hostname)
+        texts = (address.host, address.study, address.study_id, address.hostname, address.local_host)
         is_sound = all(type(text) is str for text in texts) and type(address.port) is type(address.pid) is int
+        is_sound &= isinstance(address.credentials, str | None)
         return address if is_sound else None
 
     def remove_address(self) -> None:

@@ -42,6 +42,7 @@ class Access:
         """
         if self.credentials is None and not self.insecure and not is_loopback(split_address(address)[0]):
             raise CredentialsError(
-                f"{address} is not on this machine, and there are no credentials: give --credentials DIR with a copy of "
-                f"the folder `{self.role}` that `bohb-master credentials` made, or --insecure in a network that you trust"
+                f"{address} is not on this machine, and there are no credentials: give --credentials DIR with a copy "
+                f"of the folder {self.role!r} that `bohb-master credentials` made, or --insecure in a network that "
+                "you trust"
             )

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 
 from bohb_service.rpc.gate import Gate
-from bohb_service.security.tokens import Role
+from bohb_service.security.tokens import Role  # noqa: TC001  (as everywhere, imports are real)
 
 MAX_HANDSHAKE_BYTES = 4096
 """Largest message before a peer is admitted."""

@@ -149,9 +149,7 @@ class LoopDaemon(server.Daemon):  # type: ignore[misc]  # Pyro5 is untyped
                     answer = {"handshake": gate.greet(hello), "meta": meta}
                 case _:
                     raise FrameError("a connect message of another form")
-            connection.send(
-                frames.build(frames.CONNECT_OK, MSGPACK.number, head.seq, MSGPACK.dumps(answer))
-            )
+            connection.send(frames.build(frames.CONNECT_OK, MSGPACK.number, head.seq, MSGPACK.dumps(answer)))
             if gate.is_open:
                 self.loop.admit(connection, None)
         elif head.kind == frames.INVOKE and gate.was_greeted:

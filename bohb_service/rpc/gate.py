@@ -50,14 +50,14 @@ class Gate:
         if self.was_greeted:
             raise GateError("introduced itself twice")
         match hello:
-            case {"role": str() as role, "nonce": bytes() as nonce} if role in ROLES and len(nonce) == NONCE_BYTES:
+            case {"role": role, "nonce": bytes() as nonce} if role in ROLES and len(nonce) == NONCE_BYTES:
                 pass
             case _:
                 raise GateError("no introduction with a role")
-        self._role = next(known for known in ROLES if known == role)
-        own, token = new_nonce(), self._tokens[self._role]
-        self._expected = client_proof(token, self._role, nonce, own)
-        return {"nonce": own, "proof": server_proof(token, self._role, nonce, own)}
+        known: Role = role
+        own, token = new_nonce(), self._tokens[known]
+        self._role, self._expected = known, client_proof(token, known, nonce, own)
+        return {"nonce": own, "proof": server_proof(token, known, nonce, own)}
 
     def admit(self, proof: Any) -> Role:
         """The role of a peer that has proved it.

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bohb_service.clock import Clock
+from bohb_service.rpc.waker import Waker
 
 TLS_SECONDS = 5.0
 """How long a handshake may take."""
@@ -49,15 +50,12 @@ class Handshakes:
         self._context = context
         self._clock = clock
         self._selector = selectors.DefaultSelector()
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        for end in (self._wake_reader, self._wake_writer):
-            end.setblocking(False)
-        self._selector.register(self._wake_reader, selectors.EVENT_READ, None)
+        self._waker = Waker(self._selector)
         self._new: collections.deque[tuple[socket.socket, str]] = collections.deque()
         self._waiting: dict[_Handshake, None] = {}  # oldest first
         self._closing = False
-        self._done: Done = lambda sock, _: sock.close()
-        self._refused: Refused = lambda reason, peer: None
+        self._done: Done
+        self._refused: Refused
         self._thread = threading.Thread(target=self._run, name="bohb-tls", daemon=True)
 
     def start(self, done: Done, refused: Refused) -> None:
@@ -73,24 +71,19 @@ class Handshakes:
     def add(self, sock: socket.socket, peer: str) -> None:
         """Take a non-blocking connection; may be called from any thread."""
         self._new.append((sock, peer))
-        self._wake()
+        self._waker.wake()
 
     def close(self) -> None:
         """End the thread and what it has begun."""
         self._closing = True
-        self._wake()
+        self._waker.wake()
         self._thread.join()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError, OSError):
-            self._wake_writer.send(b"\0")
 
     def _run(self) -> None:
         while not self._closing:
             for key, _ in self._selector.select(_POLL_S if self._waiting else None):
-                if key.data is None:
-                    with contextlib.suppress(BlockingIOError):
-                        self._wake_reader.recv(4096)
+                if key.data is self._waker:
+                    self._waker.drain()
                 else:
                     self._go_on(key.data)
             while self._new:
@@ -102,8 +95,7 @@ class Handshakes:
             self._drop(handshake)
         for sock, _peer in self._new:
             sock.close()
-        for end in (self._wake_reader, self._wake_writer):
-            end.close()
+        self._waker.close()
         self._selector.close()
 
     def _begin(self, sock: socket.socket, peer: str) -> None:

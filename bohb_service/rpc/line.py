@@ -138,9 +138,8 @@ class Line:
     def _receive(self) -> tuple[Head, bytes]:
         try:
             head = frames.read_head(self._read(frames.HEADER_BYTES))
-            if head.n_annotations + head.n_data > MAX_REPLY_BYTES:
-                raise FrameError(f"an answer of {head.n_data} bytes")
-            return head, self._read(head.n_annotations + head.n_data)[head.n_annotations :]
+            n_bytes = min(head.n_annotations + head.n_data, MAX_REPLY_BYTES)
+            return head, self._read(n_bytes)[head.n_annotations :]
         except FrameError as error:
             raise MasterUnreachableError(f"{self.address} is no master: {error}") from error
         except ssl.SSLError as error:

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from bohb_service.errors import AuthenticationError, MasterUnreachableError, ProtocolError
+from bohb_service.errors import MasterUnreachableError, ProtocolError
 from bohb_service.rpc.access import Access
 from bohb_service.rpc.line import CONNECT_SECONDS, Line
 from bohb_service.rpc.pyro import MASTER_OBJECT, NAME_SERVER_OBJECT, master_name, study_of
@@ -58,12 +58,13 @@ class ByNameServer:
         line = Line(address, NAME_SERVER_OBJECT, MSGPACK, self._access)
         try:
             names = _names(line)
-            if names.get(master_name(self._study)) != _on_same_daemon(names):
-                raise MasterUnreachableError(_unknown(address, self._study, names))
         except BaseException:
             line.close()
             raise
-        return line
+        if names.get(master_name(self._study)) == _on_same_daemon(names):
+            return line
+        line.close()
+        raise MasterUnreachableError(_unknown(address, self._study, names))
 
     def _hint(self, error: Exception) -> str:
         """Where an external name server says that the master is; ``error`` if there is none."""

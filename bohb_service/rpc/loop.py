@@ -13,7 +13,6 @@ Theory of operation:
 """
 
 import collections
-import contextlib
 import selectors
 import socket
 import threading
@@ -27,6 +26,7 @@ from bohb_service.rpc.gate import Gate, GateError
 from bohb_service.rpc.handshakes import Handshakes
 from bohb_service.rpc.pyro import tune_socket
 from bohb_service.rpc.refusals import Refusals
+from bohb_service.rpc.waker import Waker
 from bohb_service.security.tokens import Role
 
 HANDSHAKE_SECONDS = 5.0
@@ -92,12 +92,9 @@ class EventLoop:
         self._selector = selectors.DefaultSelector()
         self._listener = listener
         listener.listen(BACKLOG)
-        listener.setblocking(False)
+        listener.settimeout(0)
         self._selector.register(listener, selectors.EVENT_READ, None)
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        for end in (self._wake_reader, self._wake_writer):
-            end.setblocking(False)
-        self._selector.register(self._wake_reader, selectors.EVENT_READ, self._wake_reader)
+        self._waker = Waker(self._selector)
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
         self._connections: set[Connection] = set()
         self._unadmitted: dict[Connection, None] = {}  # oldest first
@@ -120,8 +117,7 @@ class EventLoop:
         """Run something soon on the loop's thread; may be called from any thread."""
         self._posted.append(work)
         if threading.get_ident() != self._thread:
-            with contextlib.suppress(BlockingIOError, OSError):
-                self._wake_writer.send(b"\0")
+            self._waker.wake()
 
     def stop(self) -> None:
         """End `run` soon; may be called from any thread."""
@@ -143,8 +139,7 @@ class EventLoop:
                 elif key.data is None:
                     self._accept()
                 else:
-                    with contextlib.suppress(BlockingIOError):
-                        self._wake_reader.recv(4096)
+                    self._waker.drain()
             for _ in range(len(self._posted)):
                 self._posted.popleft()()
             if self._clock.monotonic() >= next_tick:
@@ -161,8 +156,8 @@ class EventLoop:
             self._handshakes.close()
         for connection in list(self._connections):
             self.drop(connection)
-        for sock in (self._listener, self._wake_reader, self._wake_writer):
-            sock.close()
+        self._listener.close()
+        self._waker.close()
         self._selector.close()
 
     def admit(self, connection: Connection, role: Role | None) -> None:
@@ -202,7 +197,7 @@ class EventLoop:
             except OSError:  # it has gone already
                 sock.close()
                 continue
-            sock.setblocking(False)
+            sock.settimeout(0)
             if self._handshakes is not None:
                 self._handshakes.add(sock, peer)
             else:

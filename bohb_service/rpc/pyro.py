@@ -4,8 +4,6 @@ import ipaddress
 import resource
 import socket
 
-from Pyro5 import config
-
 MASTER_OBJECT = "bohb.master"
 ADMIN_OBJECT = "bohb.admin"
 NAME_SERVER_OBJECT = "Pyro.NameServer"
@@ -14,7 +12,6 @@ GATE_OBJECT = "bohb.gate"
 _MOST_DESCRIPTORS = 1 << 16
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
-
 
 
 def master_name(study: str) -> str:

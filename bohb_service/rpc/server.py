@@ -1,27 +1,21 @@
 """The master's end: the objects that peers call, and the service behind them."""
 
-import contextlib
-import ipaddress
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from Pyro5.api import expose
 
 from bohb_service.clock import Clock
-from bohb_service.errors import BohbError, CredentialsError, ProtocolError, TransportError, UnknownSessionError
+from bohb_service.errors import BohbError, ProtocolError, UnknownSessionError
 from bohb_service.rpc import wire
-from bohb_service.rpc.messages import PROTOCOL_VERSION, Answer, Registration, Request, WorkerInfo
 from bohb_service.rpc.connection import Connection
 from bohb_service.rpc.daemon import LoopDaemon, Parked
+from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.loop import EventLoop
+from bohb_service.rpc.messages import PROTOCOL_VERSION, Answer, Registration, Request, WorkerInfo
 from bohb_service.rpc.name_server import Announcer, NameServer
-from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, NAME_SERVER_OBJECT, format_address, is_loopback
-from bohb_service.security.credentials import Credentials
-
-
-Security = Literal["tls", "loopback", "insecure"]
+from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, NAME_SERVER_OBJECT, format_address
 
 
 class Service(Protocol):
@@ -146,70 +140,18 @@ class MasterObject:
 class AdminObject:
     """What commands call."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, port_status: Callable[[], dict[str, Any]]) -> None:
         self._service = service
+        self._port_status = port_status
 
     def status(self) -> bytes:
         """What is going on."""
-        return _ok(self._service.status())
+        return _ok({**self._service.status(), **self._port_status()})
 
     def drain(self) -> bytes:
         """Hand out nothing more and end when nothing runs."""
         self._service.drain()
         return _ok(None)
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where and how a master listens.
-
-    Attributes:
-        host: Address or name of this machine that peers are told.
-        port: TCP port; 0 takes a free one.
-        bind: Address to listen on; None: that of ``host``.
-        credentials: With them TLS, client certificates and tokens are demanded of every peer.
-        insecure: Other machines may connect without them.
-        name_server: ``host:port`` of an external name server to register at, or None.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    bind: str | None = None
-    credentials: Credentials | None = None
-    insecure: bool = False
-    name_server: str | None = None
-
-    @property
-    def address(self) -> str:
-        """Address to listen on."""
-        return self.bind or self.host
-
-    @property
-    def security(self) -> Security:
-        """What guards it."""
-        if self.credentials is not None:
-            return "tls"
-        return "loopback" if is_loopback(self.address) else "insecure"
-
-    def check(self) -> None:
-        """Refuse to listen where it makes no sense, or unguarded where others could connect.
-
-        Raises:
-            CredentialsError: Other machines can reach the address, and there are no credentials.
-            TransportError: The address is none that peers could connect to.
-        """
-        with contextlib.suppress(ValueError):
-            if ipaddress.ip_address(self.host).is_unspecified:
-                raise TransportError(
-                    f"{self.host} is no address that workers could connect to: give --host one of this machine's, "
-                    f"and --bind {self.host} to listen on all of them"
-                )
-        if self.security == "insecure" and not self.insecure:
-            raise CredentialsError(
-                f"{self.address} can be reached from other machines, so workers must prove who they are: "
-                f"run `bohb-master credentials credentials --host {self.host}` once, then give --credentials credentials "
-                "(or --insecure in a network that you trust)"
-            )
 
 
 class Server:
@@ -270,7 +212,7 @@ class Server:
 
         master = MasterObject(service, self._daemon)
         self._daemon.offer(master, MASTER_OBJECT)
-        self._daemon.offer(AdminObject(service), ADMIN_OBJECT)
+        self._daemon.offer(AdminObject(service, self.status), ADMIN_OBJECT)
         self.loop.on_close = master.closed
         self.loop.on_tick = service.tick
         self._thread = threading.Thread(target=run, name="bohb-rpc", daemon=True)

@@ -38,6 +38,7 @@ class Credentials:
     """What one side holds.
 
     Attributes:
+        source: Where they were asked for: the folder of the bundle, or the one that holds the bundles of all sides.
         directory: The folder of the bundle.
         kind: Whose it is.
         ca: Certificate of the only authority that is trusted.
@@ -47,6 +48,7 @@ class Credentials:
         expires: Last moment at which the certificate is valid, in UTC.
     """
 
+    source: Path
     directory: Path
     kind: Kind
     ca: Path
@@ -82,6 +84,7 @@ def load_credentials(path: Path, kind: Kind, clock: Clock | None = None) -> Cred
         )
     _check_dates(certificate, facts, (clock or SystemClock()).now())
     return Credentials(
+        path.absolute(),
         directory,
         kind,
         ca,

@@ -9,13 +9,13 @@ import psutil
 
 from bohb_service._version import VERSION
 from bohb_service.rpc.client import MasterClient
-from bohb_service.rpc.locate import Locate
+from bohb_service.rpc.locate import Connect
 from bohb_service.rpc.messages import WorkerInfo
 from bohb_service.worker.runner import WorkerRunner
 
 
 def run_worker(
-    locate: Locate,
+    connect: Connect,
     *,
     spec: str = "",
     name: str | None = None,
@@ -26,7 +26,7 @@ def run_worker(
     """Work for a master until the study ends; the exit code.
 
     Args:
-        locate: Finds the master.
+        connect: Finds the master and connects to it.
         spec: Worker class; empty for the study's.
         name: Unique name; by default host, process id and a few letters.
         scratch: Parent of the directories of configurations where the master's folder is not visible.
@@ -42,5 +42,5 @@ def run_worker(
         version=VERSION,
         spec=spec,
     )
-    runner = WorkerRunner(MasterClient(locate), info, scratch=scratch, logs=logs, orphan_timeout_s=orphan_timeout_s)
+    runner = WorkerRunner(MasterClient(connect), info, scratch=scratch, logs=logs, orphan_timeout_s=orphan_timeout_s)
     return runner.run()

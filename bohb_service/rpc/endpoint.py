@@ -1,0 +1,76 @@
+"""Where and how a master listens."""
+
+import contextlib
+import ipaddress
+from dataclasses import dataclass
+from typing import Literal
+
+from bohb_service.errors import CredentialsError, TransportError
+from bohb_service.rpc.pyro import is_loopback
+from bohb_service.security.credentials import Credentials
+
+Security = Literal["tls", "loopback", "insecure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how a master listens.
+
+    Attributes:
+        host: Address or name of this machine that peers are told.
+        port: TCP port; 0 takes a free one.
+        bind: Address to listen on; None: that of ``host``.
+        credentials: With them TLS, client certificates and tokens are demanded of every peer.
+        insecure: Other machines may connect without them.
+        name_server: ``host:port`` of an external name server to register at, or None.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    bind: str | None = None
+    credentials: Credentials | None = None
+    insecure: bool = False
+    name_server: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Address to listen on."""
+        return self.bind or self.host
+
+    @property
+    def security(self) -> Security:
+        """What guards it."""
+        if self.credentials is not None:
+            return "tls"
+        return "loopback" if is_loopback(self.address) else "insecure"
+
+    @property
+    def local_host(self) -> str:
+        """Address for processes of this machine."""
+        try:
+            address = ipaddress.ip_address(self.address)
+        except ValueError:
+            return self.host
+        if not address.is_unspecified:
+            return self.host
+        return "127.0.0.1" if address.version == 4 else "::1"
+
+    def check(self) -> None:
+        """Refuse to listen where it makes no sense, or unguarded where others could connect.
+
+        Raises:
+            CredentialsError: Other machines can reach the address, and there are no credentials.
+            TransportError: The address is none that peers could connect to.
+        """
+        with contextlib.suppress(ValueError):
+            if ipaddress.ip_address(self.host).is_unspecified:
+                raise TransportError(
+                    f"{self.host} is no address that workers could connect to: give --host one of this machine's, "
+                    f"and --bind {self.host} to listen on all of them"
+                )
+        if self.security == "insecure" and not self.insecure:
+            raise CredentialsError(
+                f"{self.address} can be reached from other machines, so workers must prove who they are: "
+                f"run `bohb-master credentials credentials --host {self.host}` once, then give "
+                "--credentials credentials (or --insecure in a network that you trust)"
+            )
