@@ -5,6 +5,7 @@ Both commands use it, and the parent process of a worker too, so it imports next
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -59,10 +60,58 @@ class _StderrHandler(logging.Handler):
             self.handleError(record)
 
 
+_COUNTED = {
+    TrialLeased: "started",
+    TrialCompleted: "completed",
+    TrialFailed: "failed",
+    TrialRequeued: "requeued",
+    TrialAbandoned: "abandoned",
+    RungClosed: "rungs",
+    BracketOpened: "brackets",
+}
+_FREQUENT = tuple(_COUNTED)
+_BURST = 1000.0
+_LINES_PER_S = 20.0
+_SUMMARY_S = 1.0
+
+
+class _Rate:
+    """Lets a burst of lines through, and so many a second after it; counts the others by kind.
+
+    Time is that of the events.
+    """
+
+    def __init__(self) -> None:
+        self._allowed = _BURST
+        self._at = 0.0
+        self._left_out: Counter[str] = Counter()
+        self._told = 0.0
+
+    def allows(self, at: float, event: Event) -> bool:
+        """Whether an event may have its line now."""
+        self._allowed = min(_BURST, self._allowed + max(0.0, at - self._at) * _LINES_PER_S)
+        self._at = at
+        if self._allowed >= 1.0:
+            self._allowed -= 1.0
+            return True
+        if not self._left_out:
+            self._told = at
+        self._left_out[_COUNTED[type(event)]] += 1
+        return False
+
+    def take_left_out(self, at: float) -> dict[str, int] | None:
+        """How many lines were left out, by kind, once a second; None: not yet, or none were."""
+        if not self._left_out or at - self._told < _SUMMARY_S:
+            return None
+        left_out, self._left_out = dict(self._left_out), Counter()
+        return left_out
+
+
 class EventLines:
     """Turns events into log lines of the logger ``bohb_service.events``; called with what the master has committed.
 
     A new incumbent gets a line of its own. Losses, requeued and failed trials are warnings, suggestions debug lines.
+    Where there are more events than anybody reads, most lines about trials and rungs are left out and counted.
 
     Args:
         earlier: The run as it was before this master, if it is resumed.
@@ -74,6 +123,7 @@ class EventLines:
         self._workers: dict[int, str] = {}
         self._best: tuple[float, float] | None = None
         self._configurations: dict[int, ConfigurationSuggested] = {}
+        self._rate = _Rate()
         if earlier is not None:
             self._take_over(earlier)
 
@@ -84,10 +134,27 @@ class EventLines:
             entries: Pairs of time (seconds since the epoch) and event.
         """
         for at, event in entries:
-            level, message, fields = self._describe(event)
-            self._write(at, level, message, fields)
+            self._remember(event)
+            if isinstance(event, ConfigurationSuggested):
+                is_wanted = self._log.isEnabledFor(logging.DEBUG)
+            else:
+                is_wanted = not isinstance(event, _FREQUENT) or self._rate.allows(at, event)
+            if is_wanted:
+                self._write(at, *self._describe(event))
             if isinstance(event, TrialCompleted):
                 self._follow_incumbent(at, event)
+            if (left_out := self._rate.take_left_out(at)) is not None:
+                self._write(at, logging.INFO, "lines left out", left_out)
+
+    def _remember(self, event: Event) -> None:
+        match event:
+            case ConfigurationSuggested():
+                self._configurations[event.configuration] = event
+            case TrialLeased():
+                self._trials[event.trial] = (event.bracket, event.budget, event.worker)
+                self._workers[event.lease] = event.worker
+            case _:
+                pass
 
     def _take_over(self, run: "Run") -> None:
         for trial in run.trials:
@@ -114,7 +181,6 @@ class EventLines:
                 plan = ",".join(f"{rung.size}@{rung.budget:g}" for rung in rungs)
                 return logging.INFO, "bracket opened", {"bracket": bracket, "rungs": plan}
             case ConfigurationSuggested(number, values, origin):
-                self._configurations[number] = event
                 return (
                     logging.DEBUG,
                     "configuration suggested",
@@ -136,9 +202,7 @@ class EventLines:
     ) -> tuple[int, str, dict[str, Any]]:
         subject = "retraining" if event.trial.rung == REFIT_RUNG else "trial"
         match event:
-            case TrialLeased(trial, bracket, budget, lease, attempt, worker):
-                self._trials[trial] = (bracket, budget, worker)
-                self._workers[lease] = worker
+            case TrialLeased(_, _, _, _, attempt, worker):
                 fields = self._place(event) | {"attempt": attempt, "worker": worker}
                 return logging.INFO, f"{subject} started", fields
             case TrialCompleted(_, _, loss, info, seconds):
