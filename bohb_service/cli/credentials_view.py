@@ -24,7 +24,7 @@ def credentials_view(made: MadeCredentials) -> RenderableType:
     """
     host = made.hosts[0]
     title = "New certificates in" if made.renewed else "Credentials in"
-    rows = [
+    rows: list[tuple[str, RenderableType]] = [
         ("master's names", plain(", ".join(made.hosts))),
         ("valid", f"{made.begins:%Y-%m-%d %H:%M} to {made.expires:%Y-%m-%d %H:%M} UTC"),
     ]

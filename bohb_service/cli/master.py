@@ -10,7 +10,7 @@ from bohb_service.cli.edge import guarded, print_json
 from bohb_service.cli.options import Address, option
 
 _EPILOG = """\b
-Exit codes: 0 done; 1 failure; 2 wrong options, study file or worker; 3 no evaluation succeeded;
+Exit codes: 0 done; 1 failure; 2 wrong options, study file, credentials or worker; 3 no evaluation succeeded;
 4 no master answers or the port is taken; 5 run directory or journal cannot be used;
 75 stopped on request; 130 interrupted; 143 terminated. After the last three the same command goes on."""
 

@@ -2,6 +2,8 @@
 
 import shutil
 import ssl
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -216,6 +218,17 @@ def test_a_clock_that_is_behind_is_told(tmp_path):
     assert f"valid only from {datetime.fromtimestamp(begins, UTC):%Y-%m-%d %H:%M:%S} UTC on" in told
     assert f"clock says {datetime.fromtimestamp(begins - 1, UTC):%Y-%m-%d %H:%M:%S} UTC" in told
     assert "`date -u`" in told
+
+
+def test_a_worker_loads_no_library_for_certificates(ours):
+    code = (
+        "import sys, pathlib\n"
+        "from bohb_service.security.credentials import client_context, load_credentials\n"
+        "client_context(load_credentials(pathlib.Path(sys.argv[1]), 'worker'))\n"
+        "sys.exit('cryptography' in sys.modules)\n"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code, str(ours)], timeout=60, check=False).returncode == 0
 
 
 def test_contexts_are_as_strict_as_promised(ours):
