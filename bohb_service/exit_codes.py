@@ -11,7 +11,7 @@ class ExitCode(IntEnum):
     FAILURE = 1
     """An error that is none of the following."""
     USAGE = 2
-    """The command line, the study file or the worker class is wrong."""
+    """The command line, the study file, the credentials or the worker class is wrong."""
     NO_RESULT = 3
     """The study ended without a single successful evaluation."""
     UNREACHABLE = 4

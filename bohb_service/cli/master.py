@@ -10,7 +10,7 @@ from bohb_service.cli.edge import guarded, print_json
 from bohb_service.cli.options import Address, option
 
 _EPILOG = """\b
-Exit codes: 0 done; 1 failure; 2 wrong options, study file or worker; 3 no evaluation succeeded;
+Exit codes: 0 done; 1 failure; 2 wrong options, study file, credentials or worker; 3 no evaluation succeeded;
 4 no master answers or the port is taken; 5 run directory or journal cannot be used;
 75 stopped on request; 130 interrupted; 143 terminated. After the last three the same command goes on."""
 
@@ -190,6 +190,45 @@ def stop(*, directory: Path, credentials: Path | None) -> None:
 
     stop_run(directory, credentials)
     click.echo("asked the master to stop; it ends when its running evaluations have finished", err=True)
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path), envvar="BOHB_CREDENTIALS")
+@option(
+    "--host",
+    "hosts",
+    multiple=True,
+    help="Name or address by which workers reach this machine; may be repeated.",
+)
+@option(
+    "--days",
+    type=int,
+    default=365,
+    show_default=True,
+    help="How long the certificates are valid, at most 3650.",
+)
+@option(
+    "--renew",
+    is_flag=True,
+    help="Make new certificates in an existing DIRECTORY; --host adds names to the old ones.",
+)
+@_AS_JSON
+@guarded
+def credentials(*, directory: Path, hosts: tuple[str, ...], days: int, renew: bool, as_json: bool) -> None:
+    """Make certificates and tokens in DIRECTORY, for a master that listens in a network.
+
+    The folder "worker" is what a worker node needs. "authority" and "master" stay on this machine.
+    """
+    from bohb_service.clock import SystemClock
+    from bohb_service.security.authority import make_credentials
+
+    made = make_credentials(directory, hosts, days=days, renew=renew, clock=SystemClock())
+    if as_json:
+        print_json(made.to_dict())
+        return
+    from bohb_service.cli.credentials_view import credentials_view, show
+
+    show(credentials_view(made))
 
 
 @main.command()

@@ -6,11 +6,12 @@ credentials by the owner of the run; it signs nothing else, and nobody else's au
 """
 
 import secrets
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bohb_service.clock import Clock
 from bohb_service.errors import CredentialsError
@@ -55,6 +56,17 @@ class MadeCredentials:
     expires: datetime
     renewed: bool
 
+    def to_dict(self) -> dict[str, Any]:
+        """The same in plain values; moments as ISO 8601."""
+        return {
+            "directory": str(self.directory),
+            "hosts": list(self.hosts),
+            "authority_sha256": self.fingerprint,
+            "valid_from": self.begins.isoformat(),
+            "valid_until": self.expires.isoformat(),
+            "renewed": self.renewed,
+        }
+
 
 def make_credentials(
     directory: Path, hosts: Sequence[str], *, days: int = DAYS, renew: bool = False, clock: Clock
@@ -83,8 +95,8 @@ def make_credentials(
         return _renew(directory, named, days, clock)
     if not named:
         raise CredentialsError(
-            "give the names and addresses by which workers reach this machine, "
-            f"e.g. `bohb-master credentials {directory.name} --host head.example.org --host 10.0.0.5`"
+            "--host is missing: give each name and address by which workers reach this machine, "
+            f"e.g. `bohb-master credentials {shlex.quote(str(directory))} --host head.example.org --host 10.0.0.5`"
         )
     _check_free(directory)
     return _make(directory, named, days, clock)

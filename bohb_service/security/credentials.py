@@ -4,6 +4,7 @@ A bundle is a folder with the authority's certificate, the side's own certificat
 """
 
 import re
+import shlex
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -149,7 +150,7 @@ def _check_folder(directory: Path, kind: Kind) -> None:
         )
     if directory.stat().st_mode & _WRITING_BY_GROUP_OR_OTHERS:
         raise CredentialsError(
-            f"other users may write into {directory}, so its files could be anybody's; type: chmod -R go= {directory}"
+            f"other users may write into {directory}, so its files could be anybody's; {_closing(directory)}"
         )
 
 
@@ -171,8 +172,12 @@ def _check_file(file: Path, kind: Kind) -> None:
     if mode & _OF_GROUP_OR_OTHERS:
         raise CredentialsError(
             f"{file} can be read or written by other users (mode {mode & 0o777:04o}), "
-            f"so it proves nothing; type: chmod -R go= {directory}"
+            f"so it proves nothing; {_closing(directory)}"
         )
+
+
+def _closing(directory: Path) -> str:
+    return f"type: chmod -R go= {shlex.quote(str(directory))}"
 
 
 def _inspected(ca: Path, certificate: Path, key: Path, kind: Kind) -> CertificateFacts:

@@ -3,7 +3,7 @@
 import ssl
 
 _RENEW = (
-    "renew them on the head node with `bohb-master credentials DIRECTORY --renew`, restart the master, "
+    "renew the certificates on the head node with `bohb-master credentials DIRECTORY --renew`, restart the master, "
     "and copy the new certificates to the worker nodes"
 )
 _COPY_AGAIN = (
@@ -44,10 +44,8 @@ _NO_TLS = (
     "HTTPS_PROXY_REQUEST",
     "UNKNOWN_PROTOCOL",
     "PACKET_LENGTH_TOO_LONG",
-    "UNEXPECTED_MESSAGE",
     "RECORD_LAYER_FAILURE",
 )
-_CLOSED = ("EOF_OCCURRED", "UNEXPECTED_EOF", "TLS/SSL_CONNECTION_HAS_BEEN_CLOSED")
 
 
 def explain_tls_error(error: Exception, address: str) -> str:
@@ -66,15 +64,21 @@ def explain_tls_error(error: Exception, address: str) -> str:
     if "PEER_DID_NOT_RETURN_A_CERTIFICATE" in text:
         return f"{address} shows no certificate, and one is required; start it with its credentials (--credentials DIR)"
     if any(part in text for part in _OLD_TLS):
-        return f"{address} does not speak TLS 1.3, and nothing older is accepted; connect with this program"
+        return (
+            f"{address} does not speak TLS 1.3, and nothing older is accepted; "
+            "both sides need this program and OpenSSL 1.1.1 or newer"
+        )
     if any(part in text for part in _NO_TLS):
         return f"{address} does not speak TLS; start it with credentials (--credentials DIR), or check the address"
     if isinstance(error, TimeoutError):
-        return f"{address} did not finish the TLS handshake in time; check that a master with credentials listens there"
-    if isinstance(error, ConnectionError) or any(part in text for part in _CLOSED):
         return (
-            f"{address} closed the connection during the TLS handshake; "
-            "check that a master with credentials listens there, and see its log"
+            f"{address} did not finish the TLS handshake in time; check the address, the network between the "
+            "machines, and that both sides were given credentials"
+        )
+    if isinstance(error, ConnectionError | ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return (
+            f"{address} closed the connection during the TLS handshake; check that both sides were given "
+            "credentials, and see what the other side logs"
         )
     return f"no TLS connection with {address}: {error}; {_COPY_AGAIN}"
 

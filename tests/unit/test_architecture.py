@@ -12,7 +12,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for tree in ("bohb_service", "workers") for path in (ROOT / tree).rglob("*.py"))
-HEAVY = {"ConfigSpace", "numpy", "pandas", "plotly", "pydantic", "scipy", "sklearn", "statsmodels", "torch"}
+HEAVY = {
+    "ConfigSpace",
+    "cryptography",
+    "numpy",
+    "pandas",
+    "plotly",
+    "pydantic",
+    "scipy",
+    "sklearn",
+    "statsmodels",
+    "torch",
+}
 
 
 def package_of(folder):
