@@ -231,9 +231,21 @@ def _problems(status: Status, width: int, most: int | None) -> list[Text]:
     if most is not None:
         lost = lost[-1:] if failures else lost[-most:]
         failures = failures[-(most - len(lost)) :]
-    lines = failures + lost
+    lines = _security(status) + failures + lost
     for line in lines:
         line.truncate(width, overflow="ellipsis")
+    return lines
+
+
+def _security(status: Status) -> list[Text]:
+    """What a running master says of its guard, where that concerns people."""
+    lines = []
+    if status.get("security") == "insecure":
+        lines.append(Text("insecure: other machines may connect without credentials", style="yellow"))
+    refused: Mapping[str, int] = status.get("refused") or {}
+    if refused:
+        why = ", ".join(f"{count} {reason}" for reason, count in Counter(refused).most_common())
+        lines.append(plain(f"refused peers: {why}", "yellow"))
     return lines
 
 

@@ -15,13 +15,17 @@ from bohb_service.cli.edge import print_json
 from bohb_service.cli.lines import EventLines, configure_logging
 from bohb_service.cli.live import LiveView
 from bohb_service.cli.tables import show, summary_table
+from bohb_service.clock import SystemClock
 from bohb_service.exit_codes import ExitCode
 from bohb_service.results.run import Run, load_run
 from bohb_service.results.summary import summary_of
+from bohb_service.rpc.endpoint import Endpoint
+from bohb_service.security.credentials import days_left
 
 log = logging.getLogger("bohb_service.cli")
 
 _REFRESH_S = 0.25
+_WARN_DAYS = 14.0
 
 
 class _Signals:
@@ -77,6 +81,7 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
         The command's exit code.
     """
     configure_logging(as_json=log_json)
+    _warn_of_security(run.endpoint)
     signals = _Signals(run)
     is_live = sys.stdout.isatty() and not as_json
     if not is_live:
@@ -105,12 +110,33 @@ def _watch_live(run: StudyRun) -> None:
             view.update()
 
 
+def _warn_of_security(endpoint: Endpoint) -> None:
+    """Say what is not as safe as it should be, or will not be for long."""
+    if endpoint.security == "insecure":
+        log.warning(
+            "insecure: whoever can connect to %s may take jobs, report results and stop the run; "
+            "`bohb-master credentials` mends that",
+            endpoint.address,
+        )
+    if endpoint.credentials is not None:
+        left = days_left(endpoint.credentials, SystemClock().now())
+        if left < _WARN_DAYS:
+            log.warning(
+                "the master's certificate expires in %.1f days; `bohb-master credentials %s --renew` makes a new one",
+                left,
+                endpoint.credentials.source,
+            )
+
+
 def _tell_how_to_join(run: StudyRun) -> None:
+    security = run.endpoint.security
+    more = {"tls": " --credentials DIR", "insecure": " --insecure", "loopback": ""}[security]
+    note = "\nDIR is a copy of the folder `worker` of the credentials" if security == "tls" else ""
     click.echo(
         f"waiting for workers; start them with\n"
-        f"  bohb-worker --nameserver {run.address} --study {run.study.name}\n"
+        f"  bohb-worker --nameserver {run.address} --study {run.study.name}{more}\n"
         f"or on a machine that sees this directory\n"
-        f"  bohb-worker --run-dir {run.directory.path}",
+        f"  bohb-worker --run-dir {run.directory.path}{note}",
         err=True,
     )
 

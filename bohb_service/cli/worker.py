@@ -1,5 +1,6 @@
 """The command `bohb-worker`."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from bohb_service.cli.lines import configure_logging
 from bohb_service.cli.options import Address, option
 from bohb_service.errors import StudyError
 
+log = logging.getLogger("bohb_service.cli")
+
 _EPILOG = """\b
-Exit codes: 0 the study ended; 1 failure; 2 wrong options or worker class; 4 no master for too long;
+Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker class; 4 no master for too long;
 75 drained by SIGTERM or SIGUSR1, the lease was given back; 130 interrupted."""
 
 
@@ -96,6 +99,8 @@ def main(
     from bohb_service.worker.command import run_worker
 
     configure_logging(as_json=log_json)
+    if insecure:
+        log.warning("insecure: any master that answers gives jobs to this worker; use --credentials instead")
     connect: Connect
     if run_dir is not None:
         connect = by_run_directory(run_dir, credentials)
