@@ -351,3 +351,11 @@ class TearsDown(OfTwoFloats):
 
 class NotAWorker:
     """Has no ``compute``."""
+
+
+class Sleeps(OfTwoFloats):
+    """Takes ``seconds``, whatever the budget."""
+
+    def compute(self, config, budget, context):
+        time.sleep(self.options["seconds"])
+        return config["x"] + config["y"]

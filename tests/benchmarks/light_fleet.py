@@ -1,9 +1,10 @@
 """Many workers in one process, for measuring a master: real connections and messages, jobs that only wait.
 
-    python tests/benchmarks/light_fleet.py ADDRESS STUDY [--credentials DIR] --workers N --job SECONDS --seconds S
+    python tests/benchmarks/light_fleet.py ADDRESS [--credentials DIR] --workers N --job SECONDS
 
-Each worker has a connection of its own, introduces itself, registers, and exchanges like `bohb-worker` does; instead
-of running an objective it waits for the time of a job. One thread serves all of them. Prints one JSON object.
+Each worker has a connection of its own, introduces itself, registers, and exchanges like `bohb-worker` does, lost
+connections included; instead of running an objective it waits for the time of a job. One thread serves all of them.
+Each line on stdin says for how many seconds to go on; for each a line of JSON says what was seen meanwhile.
 """
 
 import argparse
@@ -53,7 +54,6 @@ class Light:
     waiting: bool = False
     pause: float = 0.1
     busy_s: float = 0.0
-    lost_s: float = 0.0
 
 
 class LightFleet:
@@ -70,9 +70,9 @@ class LightFleet:
         self.exchanges = 0
         self.finished = 0
         self.turnarounds: list[float] = []
-        self.recording = False
-        self.reconnected: list[float] = []
+        self.acknowledged: list[int] = []
         self.stopped = False
+        self._since = (time.monotonic(), time.process_time())
 
     def connect_all(self) -> None:
         """Connect every worker, one after the other."""
@@ -117,7 +117,6 @@ class LightFleet:
             self.selector.unregister(worker.line._sock)
             worker.line.close()
             worker.line = None
-            worker.lost_s = time.monotonic()
         self.at(time.monotonic() + random.uniform(0.0, worker.pause), worker, "connect")
         worker.pause = min(5.0, 2 * worker.pause)
 
@@ -151,9 +150,10 @@ class LightFleet:
         if reply[0] != "ok":
             raise SystemExit(f"the master says {reply}")
         answer = wire.unpack_answer(reply[1])
-        if self.recording and answer.jobs:
+        if answer.jobs:
             self.turnarounds.append(now - worker.asked)
         acked = set(answer.acks)
+        self.acknowledged += acked
         worker.results = [(lease, outcome) for lease, outcome in worker.results if lease not in acked]
         worker.prefetch = max(1, answer.prefetch)
         if answer.stop is not None:
@@ -192,7 +192,6 @@ class LightFleet:
                 elif worker.line is None:
                     try:
                         self.connect(worker)
-                        self.reconnected.append(time.monotonic())
                     except BohbError:
                         self.lose(worker)
             wait = (self.due[0][0] if self.due else end) - time.monotonic()
@@ -200,49 +199,44 @@ class LightFleet:
                 if key.data.line is not None:
                     self.read(key.data)
 
+    def take_figures(self) -> dict[str, Any]:
+        """What was seen since the last time."""
+        now, cpu = time.monotonic(), time.process_time()
+        wall = now - self._since[0]
+        turnarounds = sorted(self.turnarounds) or [0.0]
+        figures = {
+            "wall_s": wall,
+            "own_cpu_s": cpu - self._since[1],
+            "connected": sum(worker.line is not None for worker in self.workers),
+            "exchanges": self.exchanges,
+            "jobs": self.finished,
+            "busy": sum(worker.busy_s for worker in self.workers) / wall / len(self.workers),
+            "turnaround_p50_ms": 1e3 * statistics.median(turnarounds),
+            "turnaround_p99_ms": 1e3 * turnarounds[int(0.99 * (len(turnarounds) - 1))],
+            "acknowledged": self.acknowledged,
+        }
+        self.exchanges = self.finished = 0
+        self.turnarounds, self.acknowledged = [], []
+        for worker in self.workers:
+            worker.busy_s = 0.0
+        self._since = (now, cpu)
+        return figures
+
 
 def main() -> None:
-    """Connect, warm up, measure, print."""
+    """Connect, then work for so many seconds as each line of stdin says, and tell what was seen."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("address")
     parser.add_argument("--credentials", type=Path)
     parser.add_argument("--workers", type=int, default=100)
     parser.add_argument("--job", type=float, default=1.0, help="seconds of a job")
-    parser.add_argument("--warm-up", type=float, default=3.0)
-    parser.add_argument("--seconds", type=float, default=10.0)
     arguments = parser.parse_args()
     fleet = LightFleet(arguments.address, arguments.credentials, arguments.workers, arguments.job)
-    began = time.monotonic()
     fleet.connect_all()
-    connected = time.monotonic() - began
-    print(json.dumps({"connected_s": connected}), flush=True)
-    sys.stdin.readline()  # whoever measures says when
-    fleet.run(arguments.warm_up)
-    print(json.dumps({"warm": True}), flush=True)
-    before = [worker.busy_s for worker in fleet.workers]
-    exchanges, finished, cpu = fleet.exchanges, fleet.finished, time.process_time()
-    fleet.recording = True
-    began = time.monotonic()
-    fleet.run(arguments.seconds)
-    wall = time.monotonic() - began
-    busy = sum(worker.busy_s for worker in fleet.workers) - sum(before)
-    turnarounds = sorted(fleet.turnarounds) or [0.0]
-    print(
-        json.dumps(
-            {
-                "wall_s": wall,
-                "exchanges": fleet.exchanges - exchanges,
-                "jobs": fleet.finished - finished,
-                "busy": busy / wall / len(fleet.workers),
-                "turnaround_p50_ms": 1e3 * statistics.median(turnarounds),
-                "turnaround_p99_ms": 1e3 * turnarounds[int(0.99 * (len(turnarounds) - 1))],
-                "own_cpu_s": time.process_time() - cpu,
-                "reconnected": len(fleet.reconnected),
-            }
-        ),
-        flush=True,
-    )
-    sys.stdin.readline()
+    print(json.dumps(fleet.take_figures()), flush=True)
+    for line in sys.stdin:
+        fleet.run(float(line))
+        print(json.dumps(fleet.take_figures()), flush=True)
 
 
 if __name__ == "__main__":
