@@ -351,3 +351,10 @@ class TearsDown(OfTwoFloats):
 
 class NotAWorker:
     """Has no ``compute``."""
+
+
+class SumOfValues(Worker):
+    """Costs nothing; for any space with numbers."""
+
+    def compute(self, config, _budget, _context):
+        return float(sum(value for value in config.values() if not isinstance(value, str)))
