@@ -20,6 +20,7 @@ from bohb_service.master.terms import StudyFacts, Terms
 from bohb_service.results.run import Run, load_run
 from bohb_service.rpc.pyro import format_address
 from bohb_service.rpc.server import Server
+from bohb_service.scheduler.state import StudyState
 from bohb_service.study import Study
 from bohb_service.worker.describe import describe
 
@@ -44,7 +45,8 @@ class StudyRun:
         port: TCP port; 0 takes a free one.
         name_server: ``host:port`` of an external name server to register at, or None.
         terms: Times of the protocol.
-        on_events: Hears of events once they are durable, on a thread of the master.
+        listen: Called with the state of the study before it goes on; what it returns hears of events once they are
+            durable, on the thread of the master that changes the state.
         clock: Time.
 
     Raises:
@@ -64,7 +66,7 @@ class StudyRun:
         port: int = 0,
         name_server: str | None = None,
         terms: Terms | None = None,
-        on_events: Callable[[Sequence[Entry]], None] = lambda _: None,
+        listen: Callable[[StudyState], Callable[[Sequence[Entry]], None]] = lambda _: lambda _: None,
         clock: Clock | None = None,
     ) -> None:
         self.study = study
@@ -74,7 +76,7 @@ class StudyRun:
         self._n_workers, self._min_workers = workers, min_workers
         self._host, self._port, self._name_server = host, port, name_server
         self._terms = terms
-        self.on_events = on_events
+        self.listen = listen
         self._clock: Clock = clock or SystemClock()
         self._stack = contextlib.ExitStack()
         self._master: Master | None = None
@@ -103,7 +105,7 @@ class StudyRun:
                 server.loop.post,
                 lambda: sampler_for(self.study, run.space_json),
                 terms=self._terms,
-                on_events=self.on_events,
+                on_events=self.listen(run.scheduler.state),
                 min_workers=self._min_workers,
             )
             self._server, self._master = server, master

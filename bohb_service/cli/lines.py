@@ -24,10 +24,10 @@ from bohb_service.scheduler.events import (
     TrialRequeued,
     WarmStarted,
 )
-from bohb_service.scheduler.trial import REFIT_RUNG, TrialId
+from bohb_service.scheduler.trial import REFIT_RUNG
 
 if TYPE_CHECKING:
-    from bohb_service.results.run import Run
+    from bohb_service.scheduler.state import StudyState
 
 
 def configure_logging(*, as_json: bool = False, level: int | str = logging.INFO) -> None:
@@ -65,17 +65,15 @@ class EventLines:
     A new incumbent gets a line of its own. Losses, requeued and failed trials are warnings, suggestions debug lines.
 
     Args:
-        earlier: The run as it was before this master, if it is resumed.
+        state: The study before the first of these events. It is followed, not copied: the events of later calls are
+            in it already, and perhaps more.
     """
 
-    def __init__(self, earlier: "Run | None" = None) -> None:
+    def __init__(self, state: "StudyState") -> None:
         self._log = logging.getLogger("bohb_service.events")
-        self._trials: dict[TrialId, tuple[int, float, str]] = {}
-        self._workers: dict[int, str] = {}
-        self._best: tuple[float, float] | None = None
-        self._configurations: dict[int, ConfigurationSuggested] = {}
-        if earlier is not None:
-            self._take_over(earlier)
+        self._state = state
+        best = state.incumbent
+        self._best = (-best.budget, best.loss) if best is not None else None
 
     def __call__(self, entries: Sequence[tuple[float, Event]]) -> None:
         """Log events.
@@ -88,14 +86,6 @@ class EventLines:
             self._write(at, level, message, fields)
             if isinstance(event, TrialCompleted):
                 self._follow_incumbent(at, event)
-
-    def _take_over(self, run: "Run") -> None:
-        for trial in run.trials:
-            self._trials[TrialId.parse(trial.trial)] = (trial.bracket, trial.budget, trial.worker)
-        for number, configuration in enumerate(run.configurations):
-            self._configurations[number] = ConfigurationSuggested(number, configuration.values, configuration.origin)
-        if run.incumbent is not None:
-            self._best = (-run.incumbent.budget, run.incumbent.loss)
 
     def _write(self, at: float, level: int, message: str, fields: Mapping[str, Any]) -> None:
         if self._log.isEnabledFor(level):
@@ -114,7 +104,6 @@ class EventLines:
                 plan = ",".join(f"{rung.size}@{rung.budget:g}" for rung in rungs)
                 return logging.INFO, "bracket opened", {"bracket": bracket, "rungs": plan}
             case ConfigurationSuggested(number, values, origin):
-                self._configurations[number] = event
                 return (
                     logging.DEBUG,
                     "configuration suggested",
@@ -136,9 +125,7 @@ class EventLines:
     ) -> tuple[int, str, dict[str, Any]]:
         subject = "retraining" if event.trial.rung == REFIT_RUNG else "trial"
         match event:
-            case TrialLeased(trial, bracket, budget, lease, attempt, worker):
-                self._trials[trial] = (bracket, budget, worker)
-                self._workers[lease] = worker
+            case TrialLeased(_, _, _, _, attempt, worker):
                 fields = self._place(event) | {"attempt": attempt, "worker": worker}
                 return logging.INFO, f"{subject} started", fields
             case TrialCompleted(_, _, loss, info, seconds):
@@ -169,28 +156,27 @@ class EventLines:
         self, event: TrialLeased | TrialCompleted | TrialFailed | TrialRequeued | TrialAbandoned
     ) -> dict[str, Any]:
         """Which trial it is, and where."""
-        if event.trial not in self._trials:
-            return {"trial": str(event.trial)}
-        bracket, budget, _ = self._trials[event.trial]
-        place: dict[str, Any] = {"trial": str(event.trial), "bracket": bracket, "budget": budget}
+        trial = self._state.trials[event.trial]
         if event.trial.rung == REFIT_RUNG:
-            del place["bracket"]
-        return place
+            return {"trial": str(event.trial), "budget": trial.budget}
+        return {"trial": str(event.trial), "bracket": trial.bracket, "budget": trial.budget}
 
     def _holder(self, event: TrialCompleted | TrialFailed | TrialRequeued | TrialAbandoned) -> str:
-        if event.lease in self._workers:
-            return self._workers[event.lease]
-        return self._trials[event.trial][2] if event.trial in self._trials else "unknown"
+        return self._state.holders[event.lease]
 
     def _follow_incumbent(self, at: float, event: TrialCompleted) -> None:
-        if event.trial.rung == REFIT_RUNG or event.trial not in self._trials:
+        if event.trial.rung == REFIT_RUNG:
             return
-        _, budget, _ = self._trials[event.trial]
+        budget = self._state.trials[event.trial].budget
         if self._best is not None and (-budget, event.loss) >= self._best:
             return
         self._best = (-budget, event.loss)
-        fields: dict[str, Any] = {"trial": str(event.trial), "budget": budget, "loss": event.loss}
-        configuration = self._configurations.get(event.trial.configuration)
-        if configuration is not None:
-            fields |= {"origin": configuration.origin, "config": dict(configuration.values)}
+        configuration = self._state.configurations[event.trial.configuration]
+        fields = {
+            "trial": str(event.trial),
+            "budget": budget,
+            "loss": event.loss,
+            "origin": configuration.origin,
+            "config": dict(configuration.values),
+        }
         self._write(at, logging.INFO, "incumbent changed", fields)

@@ -16,7 +16,7 @@ from bohb_service.cli.lines import EventLines, configure_logging
 from bohb_service.cli.live import LiveView
 from bohb_service.cli.tables import show, summary_table
 from bohb_service.exit_codes import ExitCode
-from bohb_service.results.run import Run, load_run
+from bohb_service.results.run import Run
 from bohb_service.results.summary import summary_of
 
 log = logging.getLogger("bohb_service.cli")
@@ -80,7 +80,7 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
     signals = _Signals(run)
     is_live = sys.stdout.isatty() and not as_json
     if not is_live:
-        run.on_events = EventLines(load_run(run.directory.path) if run.directory.journal.exists() else None)
+        run.listen = EventLines
     with signals.handled(), run:
         if run.was_finished:
             click.echo("this study was finished before; to go on with it, raise its `stop` rules", err=True)
