@@ -21,7 +21,7 @@ def replay(journal: SqliteJournal, take: Callable[[Record], None]) -> None:
     """
     seq = 0
     try:
-        with _without_collector():
+        with without_collector():
             for record in journal.read():
                 seq = record.seq
                 take(record)
@@ -37,11 +37,11 @@ def replay(journal: SqliteJournal, take: Callable[[Record], None]) -> None:
 
 
 @contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
-    """Pause the collector of cyclic garbage.
+def without_collector() -> Iterator[None]:
+    """Pause the collector of cyclic garbage until the end of the block.
 
-    A replay makes hundreds of thousands of objects, none of them garbage; looking through them over and over
-    takes a quarter of its time.
+    A large journal makes hundreds of thousands of objects, none of them garbage; looking through them over and over
+    takes a quarter of the time.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bohb_service.errors import JournalCorruptError, StudyError
-from bohb_service.journal.replay import replay
+from bohb_service.journal.replay import replay, without_collector
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.results.fold import Fold
@@ -141,6 +141,7 @@ class Run:
         return run_to_dataframe(self)
 
 
+@without_collector()
 def load_run(directory: Path | str) -> Run:
     """The run in a directory, as it is at this moment; a master may be writing to it.
 
