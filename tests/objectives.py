@@ -359,3 +359,10 @@ class Sleeps(OfTwoFloats):
     def compute(self, config, budget, context):
         time.sleep(self.options["seconds"])
         return config["x"] + config["y"]
+
+
+class SumOfValues(Worker):
+    """Costs nothing; for any space with numbers."""
+
+    def compute(self, config, _budget, _context):
+        return float(sum(value for value in config.values() if not isinstance(value, str)))

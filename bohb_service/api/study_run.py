@@ -21,6 +21,7 @@ from bohb_service.results.run import Run, load_run
 from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.pyro import format_address
 from bohb_service.rpc.server import Server
+from bohb_service.scheduler.state import StudyState
 from bohb_service.security.credentials import load_credentials
 from bohb_service.study import Study
 from bohb_service.worker.describe import describe
@@ -45,7 +46,8 @@ class StudyRun:
         min_workers: Begin only when so many workers, from wherever, have joined.
         endpoint: Where and how the master listens; by default on loopback, at a free port.
         terms: Times of the protocol.
-        on_events: Hears of events once they are durable, on a thread of the master.
+        listen: Called with the state of the study before it goes on; what it returns hears of events once they are
+            durable, on the thread of the master that changes the state.
         clock: Time.
 
     Raises:
@@ -63,7 +65,7 @@ class StudyRun:
         min_workers: int = 0,
         endpoint: Endpoint | None = None,
         terms: Terms | None = None,
-        on_events: Callable[[Sequence[Entry]], None] = lambda _: None,
+        listen: Callable[[StudyState], Callable[[Sequence[Entry]], None]] = lambda _: lambda _: None,
         clock: Clock | None = None,
     ) -> None:
         self.study = study
@@ -73,7 +75,7 @@ class StudyRun:
         self._n_workers, self._min_workers = workers, min_workers
         self.endpoint = endpoint or Endpoint()
         self._terms = terms or Terms()
-        self.on_events = on_events
+        self.listen = listen
         self._clock: Clock = clock or SystemClock()
         self._stack = contextlib.ExitStack()
         self._master: Master | None = None
@@ -105,7 +107,7 @@ class StudyRun:
                 server.loop.post,
                 lambda: sampler_for(self.study, run.space_json),
                 terms=terms,
-                on_events=self.on_events,
+                on_events=self.listen(run.scheduler.state),
                 min_workers=self._min_workers,
             )
             self._server, self._master = server, master

@@ -7,12 +7,15 @@ import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
 from bohb_service.errors import BohbError, JournalError, StudyError, TransportError
 from bohb_service.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from bohb_service.results.run import Run
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,7 +68,22 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
 
 def print_json(value: Any) -> None:
     """Print plain values as strict JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False))
+    click.echo(_pretty(value))
+
+
+def print_run(run: "Run") -> None:
+    """Print `Run.to_dict` as strict JSON on stdout: one line for each trial, and never all of it in memory."""
+    from bohb_service.results.export import run_outline, trial_to_dict
+
+    outline = _pretty(run_outline(run)).removesuffix("\n}")
+    trials = (_in_line(trial_to_dict(trial)) for trial in run.trials)
+    sys.stdout.write(f'{outline},\n  "trials": [\n    {next(trials, "")}')
+    sys.stdout.writelines(f",\n    {trial}" for trial in trials)
+    sys.stdout.write("\n  ]\n}\n")
+
+
+_pretty = json.JSONEncoder(indent=2, allow_nan=False, ensure_ascii=False).encode
+_in_line = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 
 
 def _leave(message: str, code: ExitCode) -> NoReturn:

@@ -5,11 +5,11 @@ Both commands use it, and the parent process of a worker too, so it imports next
 
 import logging
 import sys
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 from bohb_service.cli.log_format import JsonFormatter, KeyValueFormatter
+from bohb_service.line_rate import LineRate
 from bohb_service.scheduler.events import (
     BracketOpened,
     ConfigurationSuggested,
@@ -25,10 +25,10 @@ from bohb_service.scheduler.events import (
     TrialRequeued,
     WarmStarted,
 )
-from bohb_service.scheduler.trial import REFIT_RUNG, TrialId
+from bohb_service.scheduler.trial import REFIT_RUNG
 
 if TYPE_CHECKING:
-    from bohb_service.results.run import Run
+    from bohb_service.scheduler.state import StudyState
 
 
 def configure_logging(*, as_json: bool = False, level: int | str = logging.INFO) -> None:
@@ -60,7 +60,7 @@ class _StderrHandler(logging.Handler):
             self.handleError(record)
 
 
-_COUNTED = {
+_FREQUENT: dict[type[Event], str] = {
     TrialLeased: "started",
     TrialCompleted: "completed",
     TrialFailed: "failed",
@@ -69,42 +69,8 @@ _COUNTED = {
     RungClosed: "rungs",
     BracketOpened: "brackets",
 }
-_FREQUENT = tuple(_COUNTED)
 _BURST = 1000.0
 _LINES_PER_S = 20.0
-_SUMMARY_S = 1.0
-
-
-class _Rate:
-    """Lets a burst of lines through, and so many a second after it; counts the others by kind.
-
-    Time is that of the events.
-    """
-
-    def __init__(self) -> None:
-        self._allowed = _BURST
-        self._at = 0.0
-        self._left_out: Counter[str] = Counter()
-        self._told = 0.0
-
-    def allows(self, at: float, event: Event) -> bool:
-        """Whether an event may have its line now."""
-        self._allowed = min(_BURST, self._allowed + max(0.0, at - self._at) * _LINES_PER_S)
-        self._at = at
-        if self._allowed >= 1.0:
-            self._allowed -= 1.0
-            return True
-        if not self._left_out:
-            self._told = at
-        self._left_out[_COUNTED[type(event)]] += 1
-        return False
-
-    def take_left_out(self, at: float) -> dict[str, int] | None:
-        """How many lines were left out, by kind, once a second; None: not yet, or none were."""
-        if not self._left_out or at - self._told < _SUMMARY_S:
-            return None
-        left_out, self._left_out = dict(self._left_out), Counter()
-        return left_out
 
 
 class EventLines:
@@ -114,18 +80,16 @@ class EventLines:
     Where there are more events than anybody reads, most lines about trials and rungs are left out and counted.
 
     Args:
-        earlier: The run as it was before this master, if it is resumed.
+        state: The study before the first of these events. It is followed, not copied: the events of later calls are
+            in it already, and perhaps more.
     """
 
-    def __init__(self, earlier: "Run | None" = None) -> None:
+    def __init__(self, state: "StudyState") -> None:
         self._log = logging.getLogger("bohb_service.events")
-        self._trials: dict[TrialId, tuple[int, float, str]] = {}
-        self._workers: dict[int, str] = {}
-        self._best: tuple[float, float] | None = None
-        self._configurations: dict[int, ConfigurationSuggested] = {}
-        self._rate = _Rate()
-        if earlier is not None:
-            self._take_over(earlier)
+        self._state = state
+        best = state.incumbent
+        self._best = (-best.budget, best.loss) if best is not None else None
+        self._rate = LineRate(_BURST, _LINES_PER_S)
 
     def __call__(self, entries: Sequence[tuple[float, Event]]) -> None:
         """Log events.
@@ -134,35 +98,17 @@ class EventLines:
             entries: Pairs of time (seconds since the epoch) and event.
         """
         for at, event in entries:
-            self._remember(event)
             if isinstance(event, ConfigurationSuggested):
                 is_wanted = self._log.isEnabledFor(logging.DEBUG)
             else:
-                is_wanted = not isinstance(event, _FREQUENT) or self._rate.allows(at, event)
+                kind = _FREQUENT.get(type(event))
+                is_wanted = kind is None or self._rate.allows(at, kind)
             if is_wanted:
                 self._write(at, *self._describe(event))
             if isinstance(event, TrialCompleted):
                 self._follow_incumbent(at, event)
             if (left_out := self._rate.take_left_out(at)) is not None:
                 self._write(at, logging.INFO, "lines left out", left_out)
-
-    def _remember(self, event: Event) -> None:
-        match event:
-            case ConfigurationSuggested():
-                self._configurations[event.configuration] = event
-            case TrialLeased():
-                self._trials[event.trial] = (event.bracket, event.budget, event.worker)
-                self._workers[event.lease] = event.worker
-            case _:
-                pass
-
-    def _take_over(self, run: "Run") -> None:
-        for trial in run.trials:
-            self._trials[TrialId.parse(trial.trial)] = (trial.bracket, trial.budget, trial.worker)
-        for number, configuration in enumerate(run.configurations):
-            self._configurations[number] = ConfigurationSuggested(number, configuration.values, configuration.origin)
-        if run.incumbent is not None:
-            self._best = (-run.incumbent.budget, run.incumbent.loss)
 
     def _write(self, at: float, level: int, message: str, fields: Mapping[str, Any]) -> None:
         if self._log.isEnabledFor(level):
@@ -233,28 +179,27 @@ class EventLines:
         self, event: TrialLeased | TrialCompleted | TrialFailed | TrialRequeued | TrialAbandoned
     ) -> dict[str, Any]:
         """Which trial it is, and where."""
-        if event.trial not in self._trials:
-            return {"trial": str(event.trial)}
-        bracket, budget, _ = self._trials[event.trial]
-        place: dict[str, Any] = {"trial": str(event.trial), "bracket": bracket, "budget": budget}
+        trial = self._state.trials[event.trial]
         if event.trial.rung == REFIT_RUNG:
-            del place["bracket"]
-        return place
+            return {"trial": str(event.trial), "budget": trial.budget}
+        return {"trial": str(event.trial), "bracket": trial.bracket, "budget": trial.budget}
 
     def _holder(self, event: TrialCompleted | TrialFailed | TrialRequeued | TrialAbandoned) -> str:
-        if event.lease in self._workers:
-            return self._workers[event.lease]
-        return self._trials[event.trial][2] if event.trial in self._trials else "unknown"
+        return self._state.holders[event.lease]
 
     def _follow_incumbent(self, at: float, event: TrialCompleted) -> None:
-        if event.trial.rung == REFIT_RUNG or event.trial not in self._trials:
+        if event.trial.rung == REFIT_RUNG:
             return
-        _, budget, _ = self._trials[event.trial]
+        budget = self._state.trials[event.trial].budget
         if self._best is not None and (-budget, event.loss) >= self._best:
             return
         self._best = (-budget, event.loss)
-        fields: dict[str, Any] = {"trial": str(event.trial), "budget": budget, "loss": event.loss}
-        configuration = self._configurations.get(event.trial.configuration)
-        if configuration is not None:
-            fields |= {"origin": configuration.origin, "config": dict(configuration.values)}
+        configuration = self._state.configurations[event.trial.configuration]
+        fields = {
+            "trial": str(event.trial),
+            "budget": budget,
+            "loss": event.loss,
+            "origin": configuration.origin,
+            "config": dict(configuration.values),
+        }
         self._write(at, logging.INFO, "incumbent changed", fields)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from bohb_service._version import VERSION
-from bohb_service.cli.edge import guarded, print_json
+from bohb_service.cli.edge import guarded, print_json, print_run
 from bohb_service.cli.options import Address, option
 
 _EPILOG = """\b
@@ -145,8 +145,10 @@ def check(*, file: Path, as_json: bool) -> None:
 def status(*, directory: Path, credentials: Path | None, as_json: bool) -> None:
     """Show what goes on in the run in DIRECTORY, live if a master serves it."""
     from bohb_service.api.status import run_status
+    from bohb_service.cli.collector import pause_collector
     from bohb_service.cli.tables import show, status_table
 
+    pause_collector()
     facts = run_status(directory, credentials)
     if as_json:
         print_json(facts)
@@ -167,11 +169,13 @@ def status(*, directory: Path, credentials: Path | None, as_json: bool) -> None:
 @guarded
 def results(*, directory: Path, top: int, as_json: bool) -> None:
     """Show what the run in DIRECTORY has found; also while it goes on."""
+    from bohb_service.cli.collector import pause_collector
     from bohb_service.results.run import load_run
 
+    pause_collector()
     found = load_run(directory)
     if as_json:
-        print_json(found.to_dict())
+        print_run(found)
         return
     from bohb_service.cli.tables import results_table, show, summary_table
     from bohb_service.results.summary import summary_of

@@ -11,13 +11,14 @@ import click
 from rich.console import Console
 
 from bohb_service.api.study_run import StudyRun
-from bohb_service.cli.edge import print_json
+from bohb_service.cli.collector import pause_collector, spare_survivors
+from bohb_service.cli.edge import print_run
 from bohb_service.cli.lines import EventLines, configure_logging
 from bohb_service.cli.live import LiveView
 from bohb_service.cli.tables import show, summary_table
 from bohb_service.clock import SystemClock
 from bohb_service.exit_codes import ExitCode
-from bohb_service.results.run import Run, load_run
+from bohb_service.results.run import Run
 from bohb_service.results.summary import summary_of
 from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.security.credentials import days_left
@@ -85,8 +86,10 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
     signals = _Signals(run)
     is_live = sys.stdout.isatty() and not as_json
     if not is_live:
-        run.on_events = EventLines(load_run(run.directory.path) if run.directory.journal.exists() else None)
+        run.listen = EventLines
+    pause_collector()
     with signals.handled(), run:
+        spare_survivors()
         if run.was_finished:
             click.echo("this study was finished before; to go on with it, raise its `stop` rules", err=True)
         elif n_workers == 0:
@@ -98,7 +101,7 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
                 pass
     results = run.results()
     if as_json:
-        print_json(results.to_dict())
+        print_run(results)
     else:
         show(summary_table(summary_of(results, interrupted=run.end == "interrupted", file=file, n_workers=n_workers)))
     return _exit_code(run, results, signals.last)

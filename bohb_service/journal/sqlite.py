@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Self
 
 from bohb_service.errors import JournalCorruptError, JournalError, JournalWriteError
-from bohb_service.journal.codec import decode_event, encode_event
+from bohb_service.journal.codec import decode_events, encode_event
 from bohb_service.journal.journal import Record
 from bohb_service.scheduler.events import Event
 
 APPLICATION_ID = 0x424F4842  # "BOHB"
 FORMAT_VERSION = 1
+
+_READ_AT_ONCE = 512
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -153,13 +155,16 @@ class SqliteJournal:
         """
         expected = after
         try:
-            for seq, at, kind, body in self._connection.execute(
+            cursor = self._connection.execute(
                 "SELECT seq, at, kind, body FROM events WHERE seq > ? ORDER BY seq", (after,)
-            ):
-                expected += 1
-                if seq != expected:
-                    raise JournalCorruptError(f"{self.path} lacks record {expected}; {_REMEDY}")
-                yield Record(seq, at, decode_event(kind, body))
+            )
+            while rows := cursor.fetchmany(_READ_AT_ONCE):
+                events = decode_events([(kind, body) for _, _, kind, body in rows])
+                for (seq, at, _, _), event in zip(rows, events, strict=True):
+                    expected += 1
+                    if seq != expected:
+                        raise JournalCorruptError(f"{self.path} lacks record {expected}; {_REMEDY}")
+                    yield Record(seq, at, event)
         except sqlite3.DatabaseError as error:
             raise JournalCorruptError(f"{self.path} is damaged ({error}); {_REMEDY}") from error
 

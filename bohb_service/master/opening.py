@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from bohb_service._version import VERSION
 from bohb_service.clock import Clock
 from bohb_service.errors import JournalCorruptError, RunMismatchError, StudyError
+from bohb_service.journal.journal import Record
+from bohb_service.journal.replay import replay
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.master.plan import sampler_for, settings_for
@@ -171,15 +173,12 @@ def _short(value: Any) -> str:
 def _replay(journal: SqliteJournal, scheduler: Scheduler) -> float:
     """Bring the scheduler up to date; return the working time of earlier masters in seconds."""
     time = WorkingTime()
-    for record in journal.read():
+
+    def take(record: Record) -> None:
         time.take(record.at, record.event)
-        try:
-            scheduler.state.apply(record.event)
-        except (ValueError, KeyError, IndexError) as error:
-            raise JournalCorruptError(
-                f"{journal.path}: record {record.seq} contradicts those before it ({error}); "
-                "the journal is left as it is: restore it from a copy, or choose another run directory"
-            ) from error
+        scheduler.state.apply(record.event)
+
+    replay(journal, take)
     return time.seconds
 
 

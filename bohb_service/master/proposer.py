@@ -2,10 +2,36 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from bohb_service.optimizer.observation import Observation, Suggestion
 from bohb_service.optimizer.sampler import Sampler
+
+T = TypeVar("T")
+
+
+class Prefix(Sequence[T]):
+    """What an append-only sequence holds now, without a copy: what is appended later is not seen.
+
+    Args:
+        whole: The sequence; it only grows.
+    """
+
+    def __init__(self, whole: Sequence[T]) -> None:
+        self._whole = whole
+        self._length = len(whole)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            return [self._whole[i] for i in range(*index.indices(self._length))]
+        return self._whole[range(self._length)[index]]
 
 
 class Proposer:
@@ -57,9 +83,7 @@ class Proposer:
             sampler = self._make_sampler()
             while self._wait_for_work():
                 number = len(self._taken)
-                # A snapshot by length: the list only grows, and results that arrive meanwhile are not looked at.
-                observations = self._observations[: len(self._observations)]
-                suggestion = sampler.suggest(number, observations, self._taken)
+                suggestion = sampler.suggest(number, Prefix(self._observations), self._taken)
                 self._taken.append(suggestion.values)
                 self._deliver(number, suggestion)
         except Exception as error:  # noqa: BLE001  (whatever breaks the sampler must end the run, not hang it)

@@ -47,6 +47,11 @@ def run_to_dict(run: "Run") -> dict[str, Any]:
           ``worker``, ``started_at``, ``finished_at``, ``seconds``, ``info``, ``reason``, ``message``, ``detail``,
           ``curve`` (a list of ``[step, loss]``).
     """
+    return {**run_outline(run), "trials": [trial_to_dict(trial) for trial in run.trials]}
+
+
+def run_outline(run: "Run") -> dict[str, Any]:
+    """What `run_to_dict` says, without ``trials``."""
     counts = {state: run.count(state) for state in TrialState}
     fidelity = run.study.fidelity
     data: dict[str, Any] = strict(
@@ -76,9 +81,14 @@ def run_to_dict(run: "Run") -> dict[str, Any]:
             "share_from_model": run.share_from_model,
             "spent": run.spent,
             "trajectory": [_plain(point) for point in run.incumbent_trajectory()],
-            "trials": [_plain(trial) | {"state": trial.state.value} for trial in run.trials],
         }
     )
+    return data
+
+
+def trial_to_dict(trial: "TrialResult") -> dict[str, Any]:
+    """An item of ``trials`` in `run_to_dict`."""
+    data: dict[str, Any] = strict(_plain(trial) | {"state": trial.state.value})
     return data
 
 

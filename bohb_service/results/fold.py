@@ -1,8 +1,9 @@
 """Folds the records of a journal into the state of the study, and keeps what that state forgets."""
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bohb_service.journal.journal import Record
@@ -26,11 +27,12 @@ from bohb_service.scheduler.trial import REFIT_RUNG, TrialId, TrialState
 class _Row:
     """What the events tell of one trial beside its state."""
 
-    worker: str = ""
-    started_at: float = 0.0
+    name: str
+    worker: str
+    started_at: float
     finished_at: float | None = None
     seconds: float | None = None
-    info: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] | None = None
     reason: str = ""
     message: str = ""
     detail: str = ""
@@ -60,7 +62,7 @@ class Fold:
         self.completions: list[TrajectoryPoint] = []
         self.requeues: Counter[str] = Counter()
         self.refit_failure: str | None = None
-        self._leases: dict[int, tuple[str, float]] = {}
+        self._leased_at = array("d")
         self._rows: dict[TrialId, _Row] = {}
 
     def take(self, record: Record) -> None:
@@ -74,35 +76,44 @@ class Fold:
         self.state.apply(event)
         self.time.take(at, event)
         self.usage.take(at, event)
-        match event:
-            case StudyReopened():
-                self.refit_failure = None
-            case TrialLeased() if event.trial.rung == REFIT_RUNG:
-                self.refit_failure = None
-            case TrialLeased(trial, _, _, lease, _, worker):
-                self._leases[lease] = (worker, at)
-                row = self._rows.setdefault(trial, _Row())
-                row.worker, row.started_at = worker, at
-            case TrialCompleted() if event.trial.rung != REFIT_RUNG:
-                self._end(event, at)
-                budget = self.state.trials[event.trial].budget
-                point = TrajectoryPoint(self.time.seconds, self.state.spent, budget, event.loss, str(event.trial))
-                self.completions.append(point)
-            case TrialFailed(trial, _, reason, message):
-                if trial.rung == REFIT_RUNG:
-                    self.refit_failure = f"{reason}: {message}"
-                else:
-                    self._end(event, at)
-            case TrialAbandoned(trial, _, reason, message) if trial.rung == REFIT_RUNG:
-                self.refit_failure = f"{reason}: {message}"
-            case TrialAbandoned():
-                self._end(event, at)
-            case TrialRequeued(trial, _, reason) if trial.rung != REFIT_RUNG:
-                self.requeues[reason] += 1
+        if isinstance(event, TrialLeased):
+            self._leased_at.append(at)
+        if isinstance(event, TrialLeased | TrialCompleted | TrialFailed | TrialAbandoned | TrialRequeued):
+            if event.trial.rung == REFIT_RUNG:
+                self._take_refit(event)
+            else:
+                self._take_trial(event, at)
+        elif isinstance(event, StudyReopened):
+            self.refit_failure = None
 
-    def _end(self, event: TrialCompleted | TrialFailed | TrialAbandoned, at: float) -> None:
+    def _take_refit(self, event: TrialLeased | TrialCompleted | TrialFailed | TrialAbandoned | TrialRequeued) -> None:
+        if isinstance(event, TrialLeased):
+            self.refit_failure = None
+        elif isinstance(event, TrialFailed | TrialAbandoned):
+            self.refit_failure = f"{event.reason}: {event.message}"
+
+    def _take_trial(
+        self, event: TrialLeased | TrialCompleted | TrialFailed | TrialAbandoned | TrialRequeued, at: float
+    ) -> None:
+        if isinstance(event, TrialLeased):
+            row = self._rows.get(event.trial)
+            if row is None:
+                self._rows[event.trial] = _Row(str(event.trial), event.worker, at)
+            else:
+                row.worker, row.started_at = event.worker, at
+        elif isinstance(event, TrialRequeued):
+            self.requeues[event.reason] += 1
+        else:
+            row = self._end(event, at)
+            if isinstance(event, TrialCompleted):
+                budget = self.state.trials[event.trial].budget
+                self.completions.append(
+                    TrajectoryPoint(self.time.seconds, self.state.spent, budget, event.loss, row.name)
+                )
+
+    def _end(self, event: TrialCompleted | TrialFailed | TrialAbandoned, at: float) -> _Row:
         row = self._rows[event.trial]
-        row.worker, row.started_at = self._leases[event.lease]
+        row.worker, row.started_at = self.state.holders[event.lease], self._leased_at[event.lease]
         row.finished_at = at
         if isinstance(event, TrialCompleted):
             row.info, row.reason, row.message = event.info, "", ""
@@ -112,6 +123,7 @@ class Fold:
             row.detail = event.detail
         if not isinstance(event, TrialAbandoned):
             row.seconds, row.curve = event.seconds, event.curve
+        return row
 
     def trials(self) -> tuple[TrialResult, ...]:
         """All trials of the search that were begun, in order of their first lease."""
@@ -136,7 +148,7 @@ class Fold:
         trial = self.state.trials[trial_id]
         configuration = self.state.configurations[trial_id.configuration]
         return TrialResult(
-            trial=str(trial_id),
+            trial=row.name,
             configuration=trial_id.configuration,
             bracket=trial.bracket,
             rung=trial_id.rung,
@@ -150,7 +162,7 @@ class Fold:
             started_at=row.started_at,
             finished_at=row.finished_at,
             seconds=row.seconds,
-            info=row.info,
+            info=row.info or {},
             reason=row.reason,
             message=row.message,
             detail=row.detail,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bohb_service.errors import JournalCorruptError, StudyError
+from bohb_service.journal.replay import replay, without_collector
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.results.fold import Fold
@@ -140,6 +141,7 @@ class Run:
         return run_to_dataframe(self)
 
 
+@without_collector()
 def load_run(directory: Path | str) -> Run:
     """The run in a directory, as it is at this moment; a master may be writing to it.
 
@@ -192,19 +194,7 @@ def load_run(directory: Path | str) -> Run:
 
 def _fold(journal: SqliteJournal, study: Study) -> Fold:
     fold = Fold(study.seed, study.fidelity.max)
-    seq = 0
-    try:
-        for record in journal.read():
-            seq = record.seq
-            fold.take(record)
-    except JournalCorruptError as error:
-        if str(journal.path) in str(error):
-            raise
-        raise JournalCorruptError(f"{journal.path}: {error}") from error
-    except (ValueError, LookupError) as error:
-        raise JournalCorruptError(
-            f"{journal.path}: record {seq} contradicts those before it ({error}); {_REMEDY}"
-        ) from error
+    replay(journal, fold.take)
     return fold
 
 

@@ -154,37 +154,28 @@ class StudyState:
         Raises:
             ValueError: The event is impossible in this state: the journal does not belong to this scheduler.
         """
-        match event:
-            case MasterStarted():
-                self.n_masters += 1
-            case WarmStarted(observations):
-                self.observations.extend(observations)
-            case BracketOpened(index, rungs):
-                if index != len(self.brackets):
-                    raise ValueError(f"bracket {index} was opened, but {len(self.brackets)} is next")
-                self.brackets.append(Bracket(index, rungs))
-                self.with_work.append(index)
+        match event:  # the frequent ones first: a replay comes here hundreds of thousands of times
+            case TrialLeased():
+                self._apply_leased(event)
+            case TrialCompleted():
+                trial = self._settle(event.trial, TrialState.COMPLETED)
+                trial.loss = event.loss
+                if event.trial.rung == REFIT_RUNG:
+                    self.refit = event.info
+                else:
+                    self.n_completed += 1
+                    self._observe(trial, event.loss)
+                    self._update_incumbent(trial, event.loss)
             case ConfigurationSuggested(number, values, origin):
                 if number != len(self.configurations):
                     raise ValueError(f"configuration {number} was suggested, but {len(self.configurations)} is next")
                 self.configurations.append(Configuration(values, origin))
                 self.unassigned.append(number)
                 self.n_from_model += origin == "model"
-            case TrialLeased():
-                self._apply_leased(event)
-            case TrialCompleted(trial_id, _, loss, info, _, _):
-                trial = self._settle(trial_id, TrialState.COMPLETED)
-                trial.loss = loss
-                if trial_id.rung == REFIT_RUNG:
-                    self.refit = info
-                else:
-                    self.n_completed += 1
-                    self._observe(trial, loss)
-                    self._update_incumbent(trial, loss)
-            case TrialFailed(trial_id, _, _, _, _, _, _):
-                trial = self._settle(trial_id, TrialState.FAILED)
+            case TrialFailed():
+                trial = self._settle(event.trial, TrialState.FAILED)
                 trial.loss = math.inf
-                if trial_id.rung != REFIT_RUNG:
+                if event.trial.rung != REFIT_RUNG:
                     self.n_failed += 1
                     self._observe(trial, math.inf)
             case TrialRequeued(trial_id, _, _, _, used_attempt):
@@ -194,6 +185,15 @@ class StudyState:
                 self.n_abandoned += 1
             case RungClosed(index, _, promoted):
                 self._apply_closed(self.brackets[index], promoted)
+            case BracketOpened(index, rungs):
+                if index != len(self.brackets):
+                    raise ValueError(f"bracket {index} was opened, but {len(self.brackets)} is next")
+                self.brackets.append(Bracket(index, rungs))
+                self.with_work.append(index)
+            case MasterStarted():
+                self.n_masters += 1
+            case WarmStarted(observations):
+                self.observations.extend(observations)
             case StudyStopped(reason):
                 self.stop_reason = reason
             case StudyReopened():

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import NamedTuple, Self
 
 REFIT_RUNG = -1
 """The rung number of the one job that retrains the incumbent after the search."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TrialId:
-    """Name of a trial.
+class TrialId(NamedTuple):
+    """Name of a trial; a tuple, because it is hashed and compared millions of times.
 
     Attributes:
         configuration: Number of the configuration in the study, from 0 in order of suggestion.

@@ -26,6 +26,7 @@ from bohb_service.scheduler.events import (
     WarmStarted,
 )
 from bohb_service.scheduler.outcomes import Failed, Released
+from bohb_service.scheduler.state import StudyState
 from bohb_service.scheduler.trial import REFIT_RUNG, TrialId
 
 b = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("builders.py"))))
@@ -55,60 +56,71 @@ def logged(capsys):
     return lines
 
 
+def log(events):
+    state = StudyState(seed=0, max_budget=9)
+    lines = EventLines(state)
+    for event in events:
+        state.apply(event)
+        lines([(AT, event)])
+
+
 def test_lines_of_events(logged):
     configure_logging(level=logging.DEBUG)
-    trial, refit = TrialId(12, 0), TrialId(12, REFIT_RUNG)
-    lines = EventLines()
+    trial, refit = TrialId(0, 0), TrialId(0, REFIT_RUNG)
     events = [
         MasterStarted("1.0", "head", 7),
         WarmStarted(()),
         BracketOpened(0, (Rung(9, 1), Rung(3, 3.5))),
-        ConfigurationSuggested(12, {"x": 0.25, "kind": "a b"}, "model"),
-        TrialLeased(trial, 0, 1, 5, 1, "local-1"),
-        TrialRequeued(trial, 5, "preempted", "its worker left", used_attempt=False),
-        TrialLeased(trial, 0, 1, 6, 1, "local-2"),
-        TrialCompleted(trial, 6, 0.2345, {}, 0.41234567),
-        TrialLeased(refit, -1, 9, 7, 1, "local-2"),
-        TrialCompleted(refit, 7, 0.1, {"test_error": 0.05}, 3),
+        ConfigurationSuggested(0, {"x": 0.25, "kind": "a b"}, "model"),
+        TrialLeased(trial, 0, 1, 0, 1, "local-1"),
+        TrialRequeued(trial, 0, "preempted", "its worker left", used_attempt=False),
+        TrialLeased(trial, 0, 1, 1, 1, "local-2"),
+        TrialCompleted(trial, 1, 0.2345, {}, 0.41234567),
+        TrialLeased(refit, -1, 9, 2, 1, "local-2"),
+        TrialCompleted(refit, 2, 0.1, {"test_error": 0.05}, 3),
         StudyReopened(),
     ]
-    lines([(AT, event) for event in events])
+    log(events)
 
     assert logged() == [
         f"{TIME} master started version=1.0 host=head pid=7",
         f"{TIME} warm start observations=0",
         f"{TIME} bracket opened bracket=0 rungs=9@1,3@3.5",
-        f'{TIME} configuration suggested configuration=12 origin=model config.x=0.25 config.kind="a b"',
-        f"{TIME} trial started trial=12.0 bracket=0 budget=1 attempt=1 worker=local-1",
-        f'{TIME} trial requeued trial=12.0 bracket=0 budget=1 reason=preempted why="its worker left" worker=local-1',
-        f"{TIME} trial started trial=12.0 bracket=0 budget=1 attempt=1 worker=local-2",
-        f"{TIME} trial completed trial=12.0 bracket=0 budget=1 loss=0.2345 seconds=0.412346 worker=local-2",
-        f'{TIME} incumbent changed trial=12.0 budget=1 loss=0.2345 origin=model config.x=0.25 config.kind="a b"',
-        f"{TIME} retraining started trial=12.refit budget=9 attempt=1 worker=local-2",
-        f"{TIME} retraining completed trial=12.refit budget=9 test_error=0.05 seconds=3 worker=local-2",
+        f'{TIME} configuration suggested configuration=0 origin=model config.x=0.25 config.kind="a b"',
+        f"{TIME} trial started trial=0.0 bracket=0 budget=1 attempt=1 worker=local-1",
+        f'{TIME} trial requeued trial=0.0 bracket=0 budget=1 reason=preempted why="its worker left" worker=local-1',
+        f"{TIME} trial started trial=0.0 bracket=0 budget=1 attempt=1 worker=local-2",
+        f"{TIME} trial completed trial=0.0 bracket=0 budget=1 loss=0.2345 seconds=0.412346 worker=local-2",
+        f'{TIME} incumbent changed trial=0.0 budget=1 loss=0.2345 origin=model config.x=0.25 config.kind="a b"',
+        f"{TIME} retraining started trial=0.refit budget=9 attempt=1 worker=local-2",
+        f"{TIME} retraining completed trial=0.refit budget=9 test_error=0.05 seconds=3 worker=local-2",
         f"{TIME} search goes on",
     ]
 
 
 def test_what_went_wrong_is_a_warning(logged):
     configure_logging(level=logging.WARNING)
-    trial = TrialId(1, 0)
-    EventLines()(
+    first, second = TrialId(0, 0), TrialId(1, 0)
+    log(
         [
-            (AT, TrialLeased(trial, 0, 1, 0, 1, "w")),
-            (AT, TrialRequeued(trial, 0, "lost", "gone", used_attempt=True)),
-            (AT, TrialLeased(trial, 0, 1, 1, 2, "w")),
-            (AT, TrialAbandoned(trial, 1, "lost", "gone")),
-            (AT, TrialFailed(trial, 1, "exception", 'ValueError: "x"\nis bad', "Traceback", 0.5)),
-            (AT, TrialRequeued(trial, 1, "stopped", "the search ended", used_attempt=False)),
+            BracketOpened(0, (Rung(2, 1),)),
+            ConfigurationSuggested(0, {"x": 0.25}, "prior"),
+            ConfigurationSuggested(1, {"x": 0.75}, "prior"),
+            TrialLeased(first, 0, 1, 0, 1, "w"),
+            TrialRequeued(first, 0, "lost", "gone", used_attempt=True),
+            TrialLeased(first, 0, 1, 1, 2, "w"),
+            TrialAbandoned(first, 1, "lost", "gone"),
+            TrialFailed(first, 1, "exception", 'ValueError: "x"\nis bad', "Traceback", 0.5),
+            TrialLeased(second, 0, 1, 2, 1, "w"),
+            TrialRequeued(second, 2, "stopped", "the search ended", used_attempt=False),
         ]
     )
 
     error = r'error="ValueError: \"x\"\nis bad"'
     assert logged() == [
-        f"{TIME} WARNING trial requeued trial=1.0 bracket=0 budget=1 reason=lost why=gone worker=w",
-        f"{TIME} WARNING trial abandoned trial=1.0 bracket=0 budget=1 reason=lost why=gone worker=w",
-        f"{TIME} WARNING trial failed trial=1.0 bracket=0 budget=1 reason=exception {error} seconds=0.5 worker=w",
+        f"{TIME} WARNING trial requeued trial=0.0 bracket=0 budget=1 reason=lost why=gone worker=w",
+        f"{TIME} WARNING trial abandoned trial=0.0 bracket=0 budget=1 reason=lost why=gone worker=w",
+        f"{TIME} WARNING trial failed trial=0.0 bracket=0 budget=1 reason=exception {error} seconds=0.5 worker=w",
     ]
 
 
@@ -129,7 +141,7 @@ def test_every_event_of_a_run_has_a_line_and_incumbents_have_another(tmp_path, l
     entries = journal_entries(directory)
     run = load_run(directory)
     configure_logging(level=logging.DEBUG)
-    EventLines()(entries)
+    log(event for _, event in entries)
     lines = logged()
 
     incumbents = [line for line in lines if " incumbent changed " in line]
@@ -138,38 +150,56 @@ def test_every_event_of_a_run_has_a_line_and_incumbents_have_another(tmp_path, l
     assert f"trial={run.incumbent.trial} " in incumbents[-1]
 
 
-def test_a_resumed_run_knows_its_incumbent_and_its_trials(tmp_path, logged):
-    whole = load_run(b.play(b.make_study(), tmp_path / "whole"))
-    directory = b.play(b.make_study(), tmp_path / "run", n_outcomes=18)
+def test_a_resumed_run_knows_its_incumbent(tmp_path, logged):
+    directory = b.play(b.make_study(), tmp_path, n_outcomes=18)
     earlier = load_run(directory)
+    state = StudyState(seed=0, max_budget=9)
+    for _, event in journal_entries(directory):
+        state.apply(event)
     n_before = len(journal_entries(directory))
     b.play(b.make_study(), directory, start=b.START + 1000)
     configure_logging()
-    EventLines(earlier)(journal_entries(directory)[n_before:])
+    lines = EventLines(state)
+    more = journal_entries(directory)[n_before:]
+    for _, event in more:
+        state.apply(event)
+    lines(more)
     changes = [line for line in logged() if "incumbent changed" in line]
     points = load_run(directory).incumbent_trajectory()
 
-    assert len(changes) == len(points) - len(earlier.incumbent_trajectory())
-    assert len(whole.trials) == 22
-    # Without the earlier run nothing is known of a trial that was leased before.
-    EventLines()([(AT, TrialCompleted(TrialId(0, 0), 0, 0.5, {}, 1.0))])
-    assert logged() == [f"{TIME} trial completed trial=0.0 loss=0.5 seconds=1 worker=unknown"]
-    EventLines(earlier)([(AT, TrialCompleted(TrialId(0, 0), 0, 0.5, {}, 1.0))])
-    assert logged() == [f"{TIME} trial completed trial=0.0 bracket=0 budget=1 loss=0.5 seconds=1 worker=worker-0"]
+    assert len(changes) == len(points) - len(earlier.incumbent_trajectory()) > 0
+
+
+def test_a_resumed_run_knows_what_was_leased_before(logged):
+    configure_logging()
+    state = StudyState(seed=0, max_budget=9)
+    state.apply(BracketOpened(0, (Rung(1, 1),)))
+    state.apply(ConfigurationSuggested(0, {"x": 0.25}, "prior"))
+    state.apply(TrialLeased(TrialId(0, 0), 0, 1, 0, 1, "w"))
+    lines = EventLines(state)
+    completed = TrialCompleted(TrialId(0, 0), 0, 0.5, {}, 1.0)
+    state.apply(completed)
+    lines([(AT, completed)])
+
+    assert logged() == [
+        f"{TIME} trial completed trial=0.0 bracket=0 budget=1 loss=0.5 seconds=1 worker=w",
+        f"{TIME} incumbent changed trial=0.0 budget=1 loss=0.5 origin=prior config.x=0.25",
+    ]
 
 
 def test_json_lines(logged):
     configure_logging(as_json=True)
-    EventLines()(
+    log(
         [
-            (AT, ConfigurationSuggested(0, {"x": 0.25}, "prior")),
-            (AT, TrialLeased(TrialId(0, 0), 0, 1, 0, 1, "w")),
-            (AT, TrialCompleted(TrialId(0, 0), 0, 0.5, {}, 1.0)),
+            BracketOpened(0, (Rung(1, 1),)),
+            ConfigurationSuggested(0, {"x": 0.25}, "prior"),
+            TrialLeased(TrialId(0, 0), 0, 1, 0, 1, "w"),
+            TrialCompleted(TrialId(0, 0), 0, 0.5, {}, 1.0),
         ]
     )
     lines = [json.loads(line) for line in logged()]
 
-    assert lines[1] == {
+    assert lines[2] == {
         "time": TIME,
         "level": "info",
         "logger": "bohb_service.events",
@@ -181,7 +211,7 @@ def test_json_lines(logged):
         "seconds": 1.0,
         "worker": "w",
     }
-    assert lines[2]["config"] == {"x": 0.25}
+    assert lines[3]["config"] == {"x": 0.25}
 
 
 @pytest.mark.parametrize("as_json", [False, True])
