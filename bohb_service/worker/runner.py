@@ -11,7 +11,7 @@ from bohb_service.clock import Clock, SystemClock
 from bohb_service.errors import ProtocolError, StudyError
 from bohb_service.exit_codes import ExitCode
 from bohb_service.rpc.messages import FAULT, Answer, Registration, Report, WorkerInfo
-from bohb_service.scheduler.outcomes import Completed, Failed, Released
+from bohb_service.scheduler.outcomes import Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.worker.conversation import Conversation
 from bohb_service.worker.events import (
@@ -25,6 +25,7 @@ from bohb_service.worker.events import (
     SupervisorEvent,
 )
 from bohb_service.worker.folders import Folders, find_folders
+from bohb_service.worker.job_lines import log_dropped, log_outcome, log_started
 from bohb_service.worker.link import Link, Master
 from bohb_service.worker.process import Launch
 from bohb_service.worker.signals import StopLevel, StopSignals
@@ -271,37 +272,30 @@ class WorkerRunner:
         for event in events:
             if not isinstance(event, Reported):
                 self._head_since = self._clock.monotonic()
+            if isinstance(event, Finished | SetupFailed | Dropped) and event.job.lease in self._disowned:
+                self._disowned.discard(event.job.lease)
+                self._giving_back.discard(event.job.lease)
+                log_dropped(event.job)
+                continue
             match event:
-                case Finished(job) | SetupFailed(job) | Dropped(job) if job.lease in self._disowned:
-                    self._disowned.discard(job.lease)
-                    self._giving_back.discard(job.lease)
-                    log.info("job dropped", extra={"trial": str(job.trial), "lease": job.lease})
                 case Started(job):
-                    log.info(
-                        "job started",
-                        extra={
-                            "trial": str(job.trial),
-                            "lease": job.lease,
-                            "budget": job.budget,
-                            "attempt": job.attempt,
-                        },
-                    )
+                    log_started(job)
                 case Reported(lease, step, loss):
                     self._outbox.report(Report(lease, step, loss))
                 case Finished(job, outcome, n_bytes):
                     self._giving_back.discard(job.lease)
                     self._outbox.add(job.lease, outcome, n_bytes)
-                    _log_outcome(job, outcome)
+                    log_outcome(job, outcome)
                 case SetupFailed(job, message):
                     self._giving_back.discard(job.lease)
                     released = Released("unstarted", f"{self._info.worker}: setup failed: {message}")
                     self._outbox.add(job.lease, released)
-                    _log_outcome(job, released)
+                    log_outcome(job, released)
                 case Dropped(job):
                     if job.lease in self._giving_back:
                         self._giving_back.discard(job.lease)
                         self._give_back(job)
-                    log.info("job dropped", extra={"trial": str(job.trial), "lease": job.lease})
+                    log_dropped(job)
                 case Broken():
                     self._broken = event
                 case _:
@@ -388,16 +382,3 @@ class WorkerRunner:
         if self._outbox.leases:
             log.warning("outcomes not delivered", extra={"leases": list(self._outbox.leases)})
         self._conversation.say_goodbye(unstarted, reason)
-
-
-def _log_outcome(job: Job, outcome: Completed | Failed | Released) -> None:
-    fields = {"trial": str(job.trial), "lease": job.lease, "budget": job.budget}
-    match outcome:
-        case Completed(loss, _, seconds):
-            log.info("job finished", extra={**fields, "loss": loss, "seconds": round(seconds, 3)})
-        case Failed(reason, message, _, seconds):
-            log.warning(
-                "job failed", extra={**fields, "reason": reason, "error": message, "seconds": round(seconds, 3)}
-            )
-        case Released(reason, message):
-            log.warning("job released", extra={**fields, "reason": reason, "error": message})
