@@ -159,7 +159,8 @@ class Peer:
         self.house = house
         self.name = name
         self.seq = 0
-        self.registration = house.master.register(WorkerInfo(name, host, pid, started, "0", running=running))
+        held = tuple((lease, house.scheduler.state.epoch_of(lease) or "") for lease in running)
+        self.registration = house.master.register(WorkerInfo(name, host, pid, started, "0", running=held))
         self.session = self.registration.session
 
     def say(self, **request: Any) -> list[Answer]:

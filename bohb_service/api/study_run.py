@@ -88,7 +88,7 @@ class StudyRun:
             self._check_local_credentials()
             self.directory.prepare()
             stack.enter_context(self.directory.locked())
-            run = open_run(self.study, self.directory, self._describe, self._clock)
+            run = open_run(self.study, self.directory, self._describe, self._clock, min_workers=self._min_workers)
             stack.callback(run.journal.close)
             self.is_resumed = run.is_resumed
             if run.scheduler.is_finished:

@@ -24,6 +24,8 @@ from bohb_service.scheduler.events import (
     TrialLeased,
     TrialRequeued,
     WarmStarted,
+    WorkerJoined,
+    WorkerLeft,
 )
 from bohb_service.scheduler.trial import REFIT_RUNG
 
@@ -76,7 +78,7 @@ _LINES_PER_S = 20.0
 class EventLines:
     """Turns events into log lines of the logger ``bohb_service.events``; called with what the master has committed.
 
-    A new incumbent gets a line of its own. Losses, requeued and failed trials are warnings, suggestions debug lines.
+    A new incumbent gets a line of its own. Lost workers, lost and failed trials are warnings, suggestions debug lines.
     Where there are more events than anybody reads, most lines about trials and rungs are left out and counted.
 
     Args:
@@ -119,8 +121,8 @@ class EventLines:
     def _describe(self, event: Event) -> tuple[int, str, dict[str, Any]]:
         """Level, message and fields of the line of an event."""
         match event:
-            case MasterStarted(version, host, pid):
-                return logging.INFO, "master started", {"version": version, "host": host, "pid": pid}
+            case MasterStarted() | WorkerJoined() | WorkerLeft():
+                return self._describe_presence(event)
             case WarmStarted(observations):
                 return logging.INFO, "warm start", {"observations": len(observations)}
             case BracketOpened(bracket, rungs):
@@ -140,6 +142,19 @@ class EventLines:
                 return logging.INFO, "search goes on", {}
             case TrialLeased() | TrialCompleted() | TrialFailed() | TrialRequeued() | TrialAbandoned():
                 return self._describe_trial(event)
+            case _:
+                assert_never(event)
+
+    def _describe_presence(self, event: MasterStarted | WorkerJoined | WorkerLeft) -> tuple[int, str, dict[str, Any]]:
+        match event:
+            case MasterStarted(version, host, pid):
+                return logging.INFO, "master started", {"version": version, "host": host, "pid": pid}
+            case WorkerJoined(worker, host, pid, version):
+                fields = {"worker": worker, "host": host, "pid": pid, "version": version}
+                return logging.INFO, "worker joined", fields
+            case WorkerLeft(worker, reason, is_lost):
+                level, message = (logging.WARNING, "worker lost") if is_lost else (logging.INFO, "worker left")
+                return level, message, {"worker": worker, "reason": reason}
             case _:
                 assert_never(event)
 

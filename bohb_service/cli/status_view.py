@@ -117,6 +117,8 @@ def _share_rows(available: int, wanted: int, also_wanted: int) -> tuple[int, int
 def _title(status: Status, width: int) -> Text:
     state = status["state"]
     left = Text.assemble((status["study"], "bold"), "  ", (state, _STATE_STYLES.get(state, "bold")))
+    if status["min_workers"]:
+        left.append(f": waiting for {len(status['workers'])} of {status['min_workers']} workers", style="yellow")
     if status["stop_reason"] is not None:
         left.append_text(plain(f": {STOP_REASONS.get(status['stop_reason'], status['stop_reason'])}"))
     right = f"{duration(status['elapsed_s'])} elapsed"
@@ -177,7 +179,7 @@ def _incumbent(status: Status, width: int) -> list[Text]:
 
 def _worker_rows(workers: Sequence[Mapping[str, Any]], longest_name: int) -> tuple[list[list[Text]], int]:
     """The cells of the table of workers, those that need a look first, and its width; the first row is the heading."""
-    heads = (plural(len(workers), "worker"), "", "trial", "budget", "finished", "seen")
+    heads = (plural(len(workers), "worker"), "", "trial", "budget", "finished", "busy/seen")
     rows = [[Text(head, style="bold") for head in heads]]
     for worker in _ordered(workers):
         name = plain(worker["name"])
@@ -191,11 +193,18 @@ def _worker_rows(workers: Sequence[Mapping[str, Any]], longest_name: int) -> tup
                 Text(f"{trials[0]['trial']}{more}" if trials else ""),
                 Text(budget(trials[0]["budget"]) if trials else ""),
                 Text(str(worker["finished"])),
-                Text(f"{duration(max(0.0, worker['seen_s']))} ago", style="dim"),
+                _age(worker),
             ]
         )
     widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
     return rows, sum(widths) + 2 * (len(widths) - 1)
+
+
+def _age(worker: Mapping[str, Any]) -> Text:
+    """How long a worker has been at its trial, or when it was last heard of if that is what matters."""
+    if worker["state"] == "busy" and worker["trials"]:
+        return Text(duration(round(worker["trials"][0]["leased_s"], 1)))
+    return Text(f"{duration(max(0.0, worker['seen_s']))} ago", style="dim")
 
 
 def _ordered(workers: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -227,7 +236,7 @@ def _problems(status: Status, width: int, most: int | None) -> list[Text]:
         plain(f"failed: trial {failure['trial']}, {failure['reason']}: {failure['message']}", "red")
         for failure in status.get("failures", ())
     ]
-    lost = [plain(f"left: worker {worker['name']}, {worker['reason']}", "yellow") for worker in status["lost_workers"]]
+    lost = [plain(f"lost: worker {worker['name']}, {worker['reason']}", "yellow") for worker in status["lost_workers"]]
     if most is not None:
         lost = lost[-1:] if failures else lost[-most:]
         failures = failures[-(most - len(lost)) :]

@@ -216,6 +216,10 @@ def _run_facts(run: Run) -> list[tuple[str, RenderableType]]:
     given_back = [f"{count} {words.get(reason, reason)}" for reason, count in sorted(run.requeues.items())]
     if given_back:
         rows.append(("without result", plain(", ".join(given_back))))
+    if run.lost_workers:
+        last = run.lost_workers[-1]
+        which = "" if run.n_lost_workers == 1 else f"{run.n_lost_workers}, the last one: "
+        rows.append(("lost workers", plain(f"{which}{last.name}, {last.reason}")))
     rows.append(("working time", duration(run.wall_s)))
     if run.utilisation is not None:
         rows.append(("utilisation", f"{percent(run.utilisation)} of the workers' time went into finished evaluations"))

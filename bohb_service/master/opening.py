@@ -25,6 +25,8 @@ from bohb_service.scheduler.events import Event, MasterStarted
 from bohb_service.scheduler.scheduler import Scheduler
 from bohb_service.study import MAY_CHANGE, Study
 
+_EPOCH_BYTES = 8
+
 
 class Description(Protocol):
     """What a worker class says of itself."""
@@ -61,7 +63,9 @@ class OpenRun:
     is_resumed: bool
 
 
-def open_run(study: Study, directory: RunDirectory, describe: Callable[[], Description], clock: Clock) -> OpenRun:
+def open_run(
+    study: Study, directory: RunDirectory, describe: Callable[[], Description], clock: Clock, *, min_workers: int = 0
+) -> OpenRun:
     """Open or make the journal of a run; the caller holds the run directory's lock.
 
     Args:
@@ -69,6 +73,7 @@ def open_run(study: Study, directory: RunDirectory, describe: Callable[[], Descr
         directory: Where.
         describe: Asks the worker class what it is; called for a new run only.
         clock: For the times of the events.
+        min_workers: How many workers the master will wait for; that time does not count.
 
     Raises:
         StudyError: The space, the initial configurations, the method or the earlier runs do not fit together.
@@ -90,7 +95,9 @@ def open_run(study: Study, directory: RunDirectory, describe: Callable[[], Descr
         has_time = study.stop.seconds is None or seconds_before < study.stop.seconds
         events += scheduler.handle(Reopen(frozenset({"seconds"} if has_time else ()))).events
         if not scheduler.is_finished:
-            started = MasterStarted(VERSION, socket.gethostname(), os.getpid())
+            started = MasterStarted(
+                VERSION, socket.gethostname(), os.getpid(), secrets.token_hex(_EPOCH_BYTES), min_workers
+            )
             scheduler.state.apply(started)
             journal.append([(clock.now(), event) for event in (started, *events)])
     except BaseException:

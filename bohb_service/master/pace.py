@@ -1,31 +1,59 @@
-"""How long evaluations take, and how many a worker may therefore hold at once."""
+"""How long evaluations and exchanges take, and how many jobs a worker may therefore hold at once."""
 
 import math
+from collections import deque
 
-_SMOOTHING = 0.2
-_WORTH_AHEAD_S = 0.02
-_MAX_PREFETCH = 16
+LONG_S = 0.05
+"""A job that takes so long, in seconds, is never fetched ahead: it is better decided late, when more is known."""
+
+MAX_PREFETCH = 16
+"""Most jobs that a worker may hold, the running one included."""
+
+_WINDOW = 15
+
+
+class Median:
+    """Median of the last values: one that is far off, a hung job or a pause of the network, does not matter."""
+
+    def __init__(self) -> None:
+        self._values: deque[float] = deque(maxlen=_WINDOW)
+        self.value: float | None = None
+
+    def record(self, value: float) -> None:
+        """Take the next value."""
+        self._values.append(value)
+        self.value = sorted(self._values)[len(self._values) // 2]
 
 
 class Pace:
-    """Smoothed duration of evaluations by budget, in seconds.
+    """Durations of evaluations by budget, and of exchanges, in seconds.
 
-    A job that is shorter than a round trip through a busy master is worth fetching ahead of need; a longer one
-    is better decided late, when more results are known.
+    Workers tell how long their exchanges take, the way through the network and a busy master included. What a worker
+    holds beside the running job should last for two of them: one to deliver and one to spare.
     """
 
     def __init__(self) -> None:
-        self._seconds: dict[float, float] = {}
+        self._seconds: dict[float, Median] = {}
+        self._turnaround = Median()
 
     def record(self, budget: float, seconds: float) -> None:
         """Take the duration of one evaluation."""
-        known = self._seconds.get(budget)
-        self._seconds[budget] = seconds if known is None else known + _SMOOTHING * (seconds - known)
+        self._seconds.setdefault(budget, Median()).record(seconds)
+
+    def record_turnaround(self, seconds: float) -> None:
+        """Take the duration of one exchange that did not wait for a job."""
+        self._turnaround.record(seconds)
 
     def expect(self, budget: float) -> float:
         """Expected duration at a budget; infinite while unknown."""
-        return self._seconds.get(budget, math.inf)
+        known = self._seconds.get(budget)
+        return math.inf if known is None or known.value is None else known.value
 
     def prefetch(self, budget: float) -> int:
         """How many jobs of this budget a worker may hold at once, the running one included."""
-        return min(_MAX_PREFETCH, 1 + int(_WORTH_AHEAD_S / max(self.expect(budget), 1e-6)))
+        seconds = self.expect(budget)
+        if seconds >= LONG_S:
+            return 1
+        # Without any time at all to spare, each exchange would be waited for: one job ahead is the least.
+        ahead = 2.0 * (self._turnaround.value or 0.0) / max(seconds, 1e-6)
+        return 1 + min(MAX_PREFETCH - 1, max(1, math.ceil(ahead)))

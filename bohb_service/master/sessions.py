@@ -2,6 +2,7 @@
 
 import itertools
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -69,12 +70,18 @@ class Session:
 
 
 class Sessions:
-    """All sessions by key, in order of arrival, and those that wait for a job, in order of waiting."""
+    """All sessions by key and name, and queues of them, so that no call walks all of them.
+
+    The queues are in order of time: of the last sign of life, of the break of the connection, of the begin of waiting.
+    """
 
     def __init__(self) -> None:
         self._by_key: dict[str, Session] = {}
         self._by_name: dict[str, Session] = {}
-        self._waiting: dict[str, Session] = {}
+        self._by_seen: OrderedDict[str, Session] = OrderedDict()
+        self._broken: OrderedDict[str, Session] = OrderedDict()
+        self._waiting: OrderedDict[str, Session] = OrderedDict()
+        self._parked: dict[str, Session] = {}
         self._numbers = itertools.count()
 
     def __iter__(self) -> Iterator[Session]:
@@ -83,8 +90,8 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def admit(self, info: WorkerInfo, now: float) -> tuple[Session, Session | None]:
-        """The session of a worker, and the session of a dead process of that name that it replaces, if any.
+    def admit(self, info: WorkerInfo, now: float) -> tuple[Session, bool, Session | None]:
+        """The session of a worker, whether it is a new one, and the one of its name that it replaces, if any.
 
         The same process again gets its session back; a process that is gone is replaced.
 
@@ -93,10 +100,10 @@ class Sessions:
         """
         known = self._by_name.get(info.worker)
         if known is not None and known.info.process == info.process:
-            known.info, known.seen, known.lost_since = info, now, None
-            known.answered = None
+            known.info, known.answered = info, None
             self.unpark(known)
-            return known, None
+            self.heard(known, now)
+            return known, False, None
         if known is not None and known.lost_since is None and not known.is_process_gone:
             raise ProtocolError(
                 f"a worker named {info.worker!r} is connected already (pid {known.info.pid} on {known.info.host}); "
@@ -106,7 +113,8 @@ class Sessions:
             self.remove(known)
         session = Session(f"{next(self._numbers)}-{secrets.token_hex(8)}", info, now)
         self._by_key[session.key] = self._by_name[info.worker] = session
-        return session, known
+        self.heard(session, now)
+        return session, True, known
 
     def get(self, key: str) -> Session:
         """The session of this key.
@@ -123,26 +131,77 @@ class Sessions:
         """The session of this key, or None."""
         return self._by_key.get(key)
 
+    def named(self, worker: str) -> Session | None:
+        """The session of the worker of this name, or None."""
+        return self._by_name.get(worker)
+
     def remove(self, session: Session) -> None:
         """Forget a session."""
         self.unpark(session)
-        self._by_key.pop(session.key, None)
+        for known in (self._by_key, self._by_seen, self._broken):
+            known.pop(session.key, None)
         if self._by_name.get(session.name) is session:
             del self._by_name[session.name]
+
+    def heard(self, session: Session, now: float) -> None:
+        """Note a sign of life."""
+        session.seen, session.lost_since = now, None
+        self._by_seen[session.key] = session
+        self._by_seen.move_to_end(session.key)
+        self._broken.pop(session.key, None)
+
+    def broke(self, session: Session, now: float) -> None:
+        """Note that a connection broke; nobody hears an answer, and a worker that is back asks again."""
+        session.lost_since = now
+        self._broken[session.key] = session
+        self._broken.move_to_end(session.key)
+        self.unpark(session)
+
+    def silent_since(self, limit: float) -> list[Session]:
+        """Sessions that were last heard of at this monotonic time or earlier."""
+        return list(itertools.takewhile(lambda session: session.seen <= limit, self._by_seen.values()))
+
+    def broken(self, at_most: int) -> list[Session]:
+        """Sessions whose connection is broken, longest first, no more than so many."""
+        return list(itertools.islice(self._broken.values(), at_most))
+
+    def broken_before(self, limit: float) -> list[Session]:
+        """Sessions whose connection has been broken since before this monotonic time."""
+        return list(
+            itertools.takewhile(
+                lambda session: session.lost_since is not None and session.lost_since < limit, self._broken.values()
+            )
+        )
 
     def park(self, session: Session, pending: Pending) -> None:
         """Keep an exchange until it is answered."""
         self.unpark(session)
         session.pending = pending
+        self._parked[session.key] = session
         if pending.max_jobs:
             self._waiting[session.key] = session
 
     def unpark(self, session: Session) -> Pending | None:
         """Take the unanswered exchange of a session, if there is one."""
         pending, session.pending = session.pending, None
+        self._parked.pop(session.key, None)
         self._waiting.pop(session.key, None)
         return pending
 
+    @property
+    def n_waiting(self) -> int:
+        """Number of sessions whose unanswered exchange could take a job."""
+        return len(self._waiting)
+
+    def first_waiting(self) -> tuple[Session, Pending] | None:
+        """The session that has waited longest for a job, with its exchange; or None."""
+        session = next(iter(self._waiting.values()), None)
+        return None if session is None or session.pending is None else (session, session.pending)
+
     def waiting(self) -> list[Session]:
-        """Sessions whose unanswered exchange could take a job, longest waiting first."""
+        """All sessions whose unanswered exchange could take a job, longest waiting first."""
         return list(self._waiting.values())
+
+    def overdue(self, now: float) -> list[Session]:
+        """Sessions whose unanswered exchange has waited as long as it may."""
+        return [session for session in self._parked.values() if session.pending and session.pending.deadline <= now]

@@ -9,6 +9,7 @@ from bohb_service.scheduler.state import StudyState
 from bohb_service.scheduler.trial import TrialId, TrialState
 
 if TYPE_CHECKING:
+    from bohb_service.master.books import Books
     from bohb_service.master.master import Master
     from bohb_service.master.sessions import Session
 
@@ -26,7 +27,9 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
     Returns:
         Plain values with the keys ``study``, ``study_id``, ``state`` (``running``, ``draining``, ``refitting`` or
         ``finished``), ``stop_reason``, ``elapsed_s``, ``eta_s`` (None when unknown), those of `progress_of`,
-        ``workers``, ``lost_workers`` and the last ``failures``.
+        ``min_workers`` (how many workers must join before the study begins; 0 once they have), ``workers``, the last
+        ``lost_workers`` and ``failures``, and ``foreign_leases`` (those of another history of the study that workers
+        have told of).
     """
     scheduler = master.scheduler
     state = scheduler.state
@@ -47,10 +50,13 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
         "eta_s": elapsed_s * (1 - done) / done if done >= _TELLING_SHARE and state.stop_reason is None else None,
         "share_done": done,
         **progress_of(scheduler),
-        "workers": [_worker(session, master, now) for session in master.sessions],
-        "lost_workers": [{"name": name, "reason": reason} for name, reason in master.lost_workers],
+        "min_workers": master.min_workers,
+        "workers": [_worker(session, master.books, now) for session in master.sessions],
+        "lost_workers": [{"name": event.worker, "reason": event.reason} for event in state.lost_workers],
+        "foreign_leases": master.n_foreign,
         "failures": [
-            {"trial": str(event.trial), "reason": event.reason, "message": event.message} for event in master.failures
+            {"trial": str(event.trial), "reason": event.reason, "message": event.message}
+            for event in master.books.failures
         ],
     }
 
@@ -113,9 +119,13 @@ def _bracket(bracket: Bracket, state: StudyState) -> dict[str, Any]:
     return {"bracket": bracket.index, "is_over": bracket.is_over, "rungs": rungs}
 
 
-def _worker(session: "Session", master: "Master", now: float) -> dict[str, Any]:
-    current = master.scheduler.state.current
-    trials = [(current[lease], master.reports.get(lease)) for lease in sorted(session.running) if lease in current]
+def _worker(session: "Session", books: "Books", now: float) -> dict[str, Any]:
+    current = books.scheduler.state.current
+    trials = [
+        (current[lease], books.reports.get(lease), now - books.leases.granted_at(lease))
+        for lease in sorted(session.running)
+        if lease in current
+    ]
     doing = "busy" if trials else "idle"
     return {
         "name": session.name,
@@ -128,8 +138,9 @@ def _worker(session: "Session", master: "Master", now: float) -> dict[str, Any]:
                 "budget": trial.budget,
                 "step": report.step if report else None,
                 "loss": report.loss if report and math.isfinite(report.loss) else None,
+                "leased_s": leased_s,
             }
-            for trial, report in trials
+            for trial, report, leased_s in trials
         ],
         "seen_s": now - session.seen,
         "finished": session.n_finished,

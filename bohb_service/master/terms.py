@@ -11,7 +11,8 @@ class Terms:
     """Times of the protocol, in seconds.
 
     Attributes:
-        lease_s: Term of a lease.
+        lease_s: Term of a lease. A worker that is silent for three terms is forgotten; one that was there before a
+            restart is given up when it does not come back within one.
         heartbeat_s: How often workers renew.
         wait_s: Longest time an exchange is parked.
         grace_s: How long a worker whose connection broke may take to come back.
@@ -43,7 +44,9 @@ class StudyFacts:
     seconds_before: float = 0.0
 
 
-def registration_of(session: str, facts: StudyFacts, terms: Terms) -> Registration:
+def registration_of(
+    session: str, facts: StudyFacts, terms: Terms, epoch: str, foreign: tuple[int, ...]
+) -> Registration:
     """What a worker is told when it registers."""
     return Registration(
         session=session,
@@ -57,4 +60,6 @@ def registration_of(session: str, facts: StudyFacts, terms: Terms) -> Registrati
         lease_s=terms.lease_s,
         heartbeat_s=terms.heartbeat_s,
         wait_s=terms.wait_s,
+        epoch=epoch,
+        foreign=foreign,
     )

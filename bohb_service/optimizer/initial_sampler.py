@@ -18,7 +18,8 @@ class InitialSampler:
         sampler: Takes over after them.
 
     Raises:
-        SpaceError: A configuration does not belong to the space; the message has its place in the list.
+        SpaceError: A configuration does not belong to the space, or is there twice, which is a slip: it would be
+            evaluated twice with the same seed. The message has its place in the list.
     """
 
     def __init__(self, initial: Sequence[Mapping[str, Any]], space: SearchSpace, sampler: Sampler) -> None:
@@ -30,6 +31,9 @@ class InitialSampler:
                 space.check({**values, **configuration})
             except SpaceError as error:
                 raise SpaceError(f"initial[{index}]: {error}") from error
+            if values in self._initial:
+                first = self._initial.index(values)
+                raise SpaceError(f"initial[{index}] is the same configuration as initial[{first}]; remove one of them")
             self._initial.append(values)
         self._sampler = sampler
 

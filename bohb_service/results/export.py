@@ -40,6 +40,7 @@ def run_to_dict(run: "Run") -> dict[str, Any]:
           ``abandoned``, ``running``, ``is_closed``, ``best``;
         - ``failures``: a list of ``reason``, ``count``, ``message``, ``trial``, ``detail``, most frequent first;
         - ``requeues``: number of leases without a result by reason;
+        - ``lost_workers``: a list of ``name``, ``reason``, the last ones; ``n_lost_workers``: how often one was lost;
         - ``wall_s``, ``spent``: numbers; ``utilisation``, ``share_from_model``: numbers in [0, 1] or None;
         - ``trajectory``: the incumbent over time, a list of ``seconds``, ``spent``, ``budget``, ``loss``, ``trial``;
         - ``trials``: a list of ``trial``, ``configuration``, ``bracket``, ``rung``, ``budget``, ``state`` (``queued``,
@@ -76,6 +77,8 @@ def run_outline(run: "Run") -> dict[str, Any]:
             "per_rung": [_plain(rung) for rung in run.rungs],
             "failures": [_plain(group) for group in run.failures()],
             "requeues": run.requeues,
+            "lost_workers": [_plain(worker) for worker in run.lost_workers],
+            "n_lost_workers": run.n_lost_workers,
             "wall_s": run.wall_s,
             "utilisation": run.utilisation,
             "share_from_model": run.share_from_model,
@@ -127,8 +130,10 @@ def run_to_status(run: "Run") -> dict[str, Any]:
             "incumbent": incumbent,
             "refit": run.refit,
             "brackets": [_bracket_status(rungs) for rungs in brackets],
+            "min_workers": 0,
             "workers": [],
-            "lost_workers": [],
+            "lost_workers": [_plain(worker) for worker in run.lost_workers],
+            "foreign_leases": None,
             "failures": [
                 {"trial": trial.trial, "reason": trial.reason, "message": trial.message}
                 for trial in sorted(failed, key=lambda trial: trial.finished_at or 0.0)[-_SHOWN_FAILURES:]

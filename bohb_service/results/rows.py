@@ -57,6 +57,19 @@ class TrialResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LostWorker:
+    """A worker that left without a goodbye, or with one that tells of a fault.
+
+    Attributes:
+        name: The worker.
+        reason: Why it is not there, one line.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class IncumbentResult:
     """The best trial at the largest budget seen.
 

@@ -13,7 +13,14 @@ from bohb_service.journal.replay import replay, without_collector
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.results.fold import Fold
-from bohb_service.results.rows import FailureGroup, IncumbentResult, RungResult, TrajectoryPoint, TrialResult
+from bohb_service.results.rows import (
+    FailureGroup,
+    IncumbentResult,
+    LostWorker,
+    RungResult,
+    TrajectoryPoint,
+    TrialResult,
+)
 from bohb_service.scheduler.state import Configuration
 from bohb_service.scheduler.trial import TrialState
 from bohb_service.study import Study
@@ -46,6 +53,8 @@ class Run:
         refit_failure: Why the final training failed, or None.
         requeues: How many leases of the search came back without a result, by reason: ``lost`` with their worker,
             ``preempted`` or ``unstarted`` when a worker left, ``stopped`` because the search ended.
+        lost_workers: The last workers that were lost, oldest first.
+        n_lost_workers: How often a worker was lost.
         wall_s: Working time in seconds: from the start of each master to the last event before the next one starts.
         utilisation: Seconds of evaluations with a result by seconds in which workers were available, waiting for
             others included, in [0, 1]; None before any. See `WorkerUsage` for what counts.
@@ -67,6 +76,8 @@ class Run:
     refit: Mapping[str, Any] | None
     refit_failure: str | None
     requeues: Mapping[str, int]
+    lost_workers: tuple[LostWorker, ...]
+    n_lost_workers: int
     wall_s: float
     utilisation: float | None
     spent: float
@@ -118,7 +129,8 @@ class Run:
 
         Returns:
             The keys of `bohb_service.master.status.status_of`, with the ``state`` of this object, no workers, and all
-            ``brackets``; and ``failures``, the last few: ``trial``, ``reason``, ``message``.
+            ``brackets``; and ``failures``, the last few: ``trial``, ``reason``, ``message``. The master alone knows
+            ``foreign_leases``: None.
         """
         from bohb_service.results.export import run_to_status
 
@@ -184,6 +196,8 @@ def load_run(directory: Path | str) -> Run:
         refit=state.refit,
         refit_failure=fold.refit_failure,
         requeues=dict(fold.requeues),
+        lost_workers=tuple(LostWorker(event.worker, event.reason) for event in state.lost_workers),
+        n_lost_workers=state.n_lost_workers,
         wall_s=fold.time.seconds,
         utilisation=fold.usage.share,
         spent=state.spent,

@@ -11,6 +11,8 @@ from bohb_service.scheduler.events import (
     TrialFailed,
     TrialLeased,
     TrialRequeued,
+    WorkerJoined,
+    WorkerLeft,
 )
 from bohb_service.scheduler.trial import REFIT_RUNG
 
@@ -18,7 +20,8 @@ from bohb_service.scheduler.trial import REFIT_RUNG
 class WorkingTime:
     """Time in which a master served the study.
 
-    Each master counts from its start to the last event before the next one starts; what lies between is a pause.
+    Each master counts from its start, or from when as many workers have joined as it waits for, to the last event
+    before the next one starts; what lies between is a pause. That workers come and go after it is no work either.
 
     Attributes:
         seconds: Working time up to the last record taken; never falls, even if the clock is set back.
@@ -28,12 +31,33 @@ class WorkingTime:
         self.seconds = 0.0
         self._before = 0.0
         self._began: float | None = None
+        self._min_workers = 0
+        self._workers: set[str] = set()
 
     def take(self, at: float, event: Event) -> None:
         """Go on to the next event, which happened `at` this time, in seconds since the epoch."""
-        if self._began is None or isinstance(event, MasterStarted):
+        if isinstance(event, MasterStarted):
             self._before, self._began = self.seconds, at
-        self.seconds = max(self.seconds, self._before + at - self._began)
+            self._min_workers = event.min_workers
+            self._workers.clear()
+        elif isinstance(event, WorkerJoined | WorkerLeft):
+            self._follow(at, event)
+            return
+        if self._began is None:
+            self._began = at
+        if not self._min_workers:
+            self.seconds = max(self.seconds, self._before + at - self._began)
+
+    def _follow(self, at: float, event: WorkerJoined | WorkerLeft) -> None:
+        """Begin to count when enough workers are there."""
+        if not self._min_workers:
+            return
+        if isinstance(event, WorkerJoined):
+            self._workers.add(event.worker)
+        else:
+            self._workers.discard(event.worker)
+        if len(self._workers) >= self._min_workers:
+            self._min_workers, self._began = 0, at
 
 
 @dataclass(slots=True)
@@ -43,8 +67,8 @@ class _Presence:
     Attributes:
         since: When it became available.
         latest: Number of its latest lease.
-        ended: When one of its leases ended last.
-        has_left: Whether it gave back or lost the latest one.
+        ended: When one of its leases ended last, or when it left.
+        has_left: Whether it left, or, in a journal that does not tell, gave back or lost its latest lease.
     """
 
     since: float
@@ -52,14 +76,19 @@ class _Presence:
     ended: float
     has_left: bool = False
 
+    def seconds(self, end: float) -> float:
+        """How long it was available, when nothing happened after `end`."""
+        return max(0.0, (min(end, self.ended) if self.has_left else end) - self.since)
+
 
 class WorkerUsage:
     """Share of the workers' time that went into evaluations with a result.
 
     Under one master, a worker is available from its first lease until the search stops or, if it does not stop
-    under this master, until the last end of a lease, whoever held it: waiting for others is idle time. A worker
-    whose latest lease was lost or given back has left, and was available until the last end of a lease of its own;
-    one that leaves when it holds nothing cannot be told from one that waits. Useful are the seconds of those
+    under this master, until the last end of a lease, whoever held it: waiting for others is idle time. One that
+    leaves earlier is available until then. Journals of the first versions do not tell who left: there, a worker
+    whose latest lease was lost or given back has left at the last end of a lease of its own, and one that leaves
+    when it holds nothing cannot be told from one that waits. Useful are the seconds of those
     evaluations that completed or failed: both are results. What was lost, given back or overtaken by another
     worker's result is not. The final training does not count. Where an evaluation outlived its master, its part
     under the next master counts there.
@@ -72,6 +101,8 @@ class WorkerUsage:
         self._began = 0.0
         self._first_lease = 0
         self._workers: dict[str, _Presence] = {}
+        self._gone: list[_Presence] = []
+        self._joined: set[str] = set()
         self._last_end: float | None = None
         self._stopped: float | None = None
 
@@ -81,10 +112,16 @@ class WorkerUsage:
             case MasterStarted():
                 self._closed += self._open
                 self._workers.clear()
+                self._gone.clear()
+                self._joined.clear()
                 self._began, self._first_lease = at, len(self._holders)
                 self._last_end = self._stopped = None
             case StudyStopped():
                 self._stopped = at
+            case WorkerJoined():
+                self._joined.add(event.worker)
+            case WorkerLeft():
+                self._leave(event.worker, at)
             case TrialLeased():
                 self._holders[event.lease] = event.worker
                 if event.trial.rung != REFIT_RUNG:
@@ -101,6 +138,13 @@ class WorkerUsage:
             case TrialRequeued() | TrialAbandoned() if event.trial.rung != REFIT_RUNG:
                 self._end(event.lease, at, has_left=event.reason != "stopped")
 
+    def _leave(self, name: str, at: float) -> None:
+        self._joined.discard(name)
+        worker = self._workers.pop(name, None)
+        if worker is not None:
+            worker.ended, worker.has_left = at, True
+            self._gone.append(worker)
+
     def _end(self, lease: int, at: float, *, has_left: bool) -> None:
         self._last_end = at
         worker = self._workers.get(self._holders[lease])
@@ -108,7 +152,7 @@ class WorkerUsage:
             return
         worker.ended = at
         if lease == worker.latest:
-            worker.has_left = has_left
+            worker.has_left = has_left and self._holders[lease] not in self._joined
 
     @property
     def share(self) -> float | None:
@@ -122,6 +166,4 @@ class WorkerUsage:
         end = self._stopped if self._stopped is not None else self._last_end
         if end is None:
             return 0.0
-        return sum(
-            max(0.0, (worker.ended if worker.has_left else end) - worker.since) for worker in self._workers.values()
-        )
+        return sum(worker.seconds(end) for worker in (*self._workers.values(), *self._gone))

@@ -11,8 +11,15 @@ from typing import Any
 from bohb_service.scheduler.outcomes import Outcome
 from bohb_service.scheduler.replies import Job
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Raised with every change that an older peer would misunderstand."""
+
+
+FAULT = "fault: "
+"""Begins the reason of a goodbye that tells of a failure of the worker; all other goodbyes are orderly."""
+
+LeaseKey = tuple[int, str]
+"""A lease and the epoch in which it was granted, which is the same study's in one history only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,7 @@ class WorkerInfo:
     version: str
     protocol: int = PROTOCOL_VERSION
     spec: str = ""
-    running: tuple[int, ...] = ()
+    running: tuple[LeaseKey, ...] = ()
 
     @property
     def process(self) -> tuple[str, int, float]:
@@ -61,6 +68,9 @@ class Registration:
         lease_s: Term of a lease; it must be renewed within it.
         heartbeat_s: How often to renew.
         wait_s: Longest time the master parks an exchange.
+        epoch: Epoch of all leases that are granted in this session.
+        foreign: Leases among ``running`` that this master never granted, nor any before it as far as its journal
+            goes: their outcomes are not wanted, and their numbers will be given to other leases.
     """
 
     session: str
@@ -74,6 +84,8 @@ class Registration:
     lease_s: float
     heartbeat_s: float
     wait_s: float
+    epoch: str = ""
+    foreign: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,7 @@ class Request:
         running: Leases it holds, started or not: they are renewed.
         max_jobs: How many new jobs it can take.
         wait_s: How long it is willing to wait for one.
+        turnaround_s: How long the last exchange took that did not wait for a job; 0 before the first.
     """
 
     seq: int
@@ -110,6 +123,7 @@ class Request:
     running: tuple[int, ...] = ()
     max_jobs: int = 0
     wait_s: float = 0.0
+    turnaround_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

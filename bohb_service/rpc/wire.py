@@ -6,13 +6,13 @@ msgpack and plain values only.
 
 import math
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Any, TypeVar, get_args
 
 import msgpack
 
 from bohb_service.errors import ProtocolError
-from bohb_service.rpc.messages import Answer, Registration, Report, Request, WorkerInfo
+from bohb_service.rpc.messages import Answer, LeaseKey, Registration, Report, Request, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Curve, Failed, FailureReason, Outcome, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
@@ -118,6 +118,13 @@ def _integers(values: list[Any]) -> tuple[int, ...]:
     return tuple(values)
 
 
+def _lease_keys(values: list[Any]) -> tuple[LeaseKey, ...]:
+    for lease, epoch in values:
+        if type(lease) is not int or type(epoch) is not str:
+            raise TypeError(f"{lease!r} of {epoch!r} is no lease")
+    return tuple((lease, epoch) for lease, epoch in values)
+
+
 def pack_request(session: str, request: Request) -> bytes:
     """An exchange as bytes."""
     return pack(
@@ -129,12 +136,13 @@ def pack_request(session: str, request: Request) -> bytes:
             request.running,
             request.max_jobs,
             request.wait_s,
+            request.turnaround_s,
         ]
     )
 
 
 def _parse_request(plain: Any) -> tuple[str, Request]:
-    session, seq, results, reports, running, max_jobs, wait_s = plain
+    session, seq, results, reports, running, max_jobs, wait_s, turnaround_s = plain
     if type(session) is not str or type(seq) is not int or type(max_jobs) is not int:
         raise TypeError("session, seq or max_jobs has the wrong type")
     leases = _integers([lease for lease, _ in results])
@@ -146,6 +154,7 @@ def _parse_request(plain: Any) -> tuple[str, Request]:
         running=_integers(running),
         max_jobs=max_jobs,
         wait_s=_duration(wait_s),
+        turnaround_s=_duration(turnaround_s),
     )
 
 
@@ -190,7 +199,7 @@ def _parse_info(plain: Any) -> WorkerInfo:
             raise TypeError(f"{text!r} is no text")
     if not 0 < int(pid) < 2**31:
         raise ValueError(f"{pid} is no process id")
-    return WorkerInfo(worker, host, int(pid), float(started), version, int(protocol), spec, _integers(running))
+    return WorkerInfo(worker, host, int(pid), float(started), version, int(protocol), spec, _lease_keys(running))
 
 
 def unpack_info(data: bytes) -> WorkerInfo:
@@ -213,7 +222,12 @@ def unpack_registration(data: bytes) -> Registration:
     Raises:
         ProtocolError: The message has not the right form.
     """
-    return _parsed("registration", lambda plain: Registration(*plain), data)
+
+    def parse(plain: Any) -> Registration:
+        registration = Registration(*plain)
+        return replace(registration, foreign=_integers(list(registration.foreign)))
+
+    return _parsed("registration", parse, data)
 
 
 def pack_goodbye(session: str, unstarted: tuple[int, ...], reason: str) -> bytes:

@@ -15,11 +15,54 @@ from bohb_service.scheduler.trial import TrialId
 
 @dataclass(frozen=True, slots=True)
 class MasterStarted:
-    """A master began or went on to serve the study; times between two of these are not all working time."""
+    """A master began or went on to serve the study; times between two of these are not all working time.
+
+    Attributes:
+        version: Version of this package.
+        host: Name of its machine.
+        pid: Its process id there.
+        epoch: Random text that tells the leases granted from now on from those of another history of the study,
+            where an older copy of the journal was restored; empty in journals of the first versions.
+        min_workers: Until so many workers had joined it handed out nothing; that time is no working time.
+    """
 
     version: str
     host: str
     pid: int
+    epoch: str = ""
+    min_workers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerJoined:
+    """A worker registered at this master.
+
+    Attributes:
+        worker: Its name.
+        host: Name of its machine.
+        pid: Its process id there.
+        version: Version of this package that it runs.
+    """
+
+    worker: str
+    host: str
+    pid: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLeft:
+    """A worker that had joined is not expected back, though it may join again.
+
+    Attributes:
+        worker: Its name.
+        reason: Why, one line for people.
+        is_lost: It said no goodbye, or one that tells of a fault.
+    """
+
+    worker: str
+    reason: str
+    is_lost: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +179,8 @@ class StudyReopened:
 
 Event = (
     MasterStarted
+    | WorkerJoined
+    | WorkerLeft
     | WarmStarted
     | BracketOpened
     | ConfigurationSuggested

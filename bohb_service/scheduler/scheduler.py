@@ -113,6 +113,14 @@ class Scheduler:
             index += 1
         return max(0, min(needed, places))
 
+    def supply(self, at_most: int) -> int:
+        """How many trials could be leased now if enough were suggested, up to an upper bound."""
+        state = self.state
+        if state.stop_reason is not None:
+            return 0
+        queued = sum(len(state.brackets[index].queued) for index in state.with_work)
+        return min(at_most, queued + len(state.unassigned) + self.missing_suggestions(at_most))
+
     # -- commands ------------------------------------------------------------------------------------------
 
     def handle(self, command: Command) -> Transition:

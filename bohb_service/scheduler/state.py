@@ -5,7 +5,7 @@ Folding the events of a journal through `apply` gives exactly the live state; no
 
 import hashlib
 import math
-from bisect import insort
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,9 +27,13 @@ from bohb_service.scheduler.events import (
     TrialLeased,
     TrialRequeued,
     WarmStarted,
+    WorkerJoined,
+    WorkerLeft,
 )
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import REFIT_RUNG, Trial, TrialId, TrialState
+
+_KEPT_LOSSES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,9 @@ class StudyState:
         started: Number of trials started, each counted once.
         spent: Their budgets in units of the largest budget.
         n_masters: How many masters have served the study, one after the other.
+        workers: Workers that have joined and not left, by name; after a restart they are expected back.
+        lost_workers: The last workers that were lost, oldest first.
+        n_lost_workers: How often a worker was lost.
         n_completed: Number of trials of the search that completed.
         n_failed: Number of those that failed.
         n_abandoned: Number of those whose last attempt was lost.
@@ -102,6 +109,11 @@ class StudyState:
         self.started = 0
         self.spent = 0.0
         self.n_masters = 0
+        self.workers: dict[str, WorkerJoined] = {}
+        self.lost_workers: deque[WorkerLeft] = deque(maxlen=_KEPT_LOSSES)
+        self.n_lost_workers = 0
+        self._epochs: list[str] = [""]
+        self._epoch_starts: list[int] = [0]
         self.n_completed = 0
         self.n_failed = 0
         self.n_abandoned = 0
@@ -120,6 +132,17 @@ class StudyState:
         """Whether this lease is the current one of its trial, and this worker's."""
         trial = self.trial_of(lease)
         return trial is not None and trial.lease == lease and trial.worker == worker
+
+    @property
+    def epoch(self) -> str:
+        """Epoch of the leases that are granted now."""
+        return self._epochs[-1]
+
+    def epoch_of(self, lease: int) -> str | None:
+        """Epoch in which a lease was granted, or None if there is no such lease."""
+        if not 0 <= lease < len(self.leases):
+            return None
+        return self._epochs[bisect_right(self._epoch_starts, lease) - 1]
 
     @property
     def running(self) -> int:
@@ -190,8 +213,8 @@ class StudyState:
                     raise ValueError(f"bracket {index} was opened, but {len(self.brackets)} is next")
                 self.brackets.append(Bracket(index, rungs))
                 self.with_work.append(index)
-            case MasterStarted():
-                self.n_masters += 1
+            case MasterStarted() | WorkerJoined() | WorkerLeft():
+                self._apply_presence(event)
             case WarmStarted(observations):
                 self.observations.extend(observations)
             case StudyStopped(reason):
@@ -203,6 +226,20 @@ class StudyState:
                     self._end_lease(self.trials.pop(trial_id))
             case _:
                 assert_never(event)
+
+    def _apply_presence(self, event: MasterStarted | WorkerJoined | WorkerLeft) -> None:
+        match event:
+            case MasterStarted():
+                self.n_masters += 1
+                self._epochs.append(event.epoch)
+                self._epoch_starts.append(len(self.leases))
+            case WorkerJoined():
+                self.workers[event.worker] = event
+            case WorkerLeft():
+                self.workers.pop(event.worker, None)
+                if event.is_lost:
+                    self.lost_workers.append(event)
+                    self.n_lost_workers += 1
 
     def _apply_leased(self, event: TrialLeased) -> None:
         if event.lease != len(self.leases):

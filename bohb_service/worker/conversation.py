@@ -12,6 +12,9 @@ from bohb_service.worker.outbox import Outbox
 REPORT_INTERVAL_S = 1.0
 """Curve points alone cause at most one exchange in this time."""
 
+COALESCE_S = 0.02
+"""Outcomes wait so long for more of them, while more than half of what may be held is left to do."""
+
 _REST_S = 0.25
 
 log = logging.getLogger("bohb_service.worker")
@@ -41,20 +44,30 @@ class Conversation:
         self._last_exchange = clock.monotonic()
         self._rest_until = 0.0
         self._must_renew = False
+        self._news_since: float | None = None
+        self._prefetch = 1
+        self._turnaround_s = 0.0
+        self._epochs: dict[int, str] = {}
 
-    def next_call(self, *, holds_jobs: bool, wants_jobs: bool) -> float:
+    def next_call(self, *, n_held: int, wants_jobs: bool) -> float:
         """Monotonic time at which the master is to be called.
 
         Args:
-            holds_jobs: There are leases to renew.
+            n_held: Number of leases to renew.
             wants_jobs: Nothing is held, and a job would be run at once.
         """
         registration, retry_at = self.registration, self._link.retry_at
         if registration is None or self.needs_registration or self.outbox.pending is not None:
             return retry_at
-        if self.outbox.has_news or (self._must_renew and holds_jobs):
+        if self._must_renew and n_held:
             return retry_at
         due = self._link.last_contact + registration.heartbeat_s
+        if self.outbox.has_news:
+            if n_held <= self._prefetch // 2:
+                return retry_at
+            if self._news_since is None:
+                self._news_since = self._clock.monotonic()
+            due = min(due, self._news_since + COALESCE_S)
         if wants_jobs:
             due = min(due, max(retry_at, self._rest_until))
         if self.outbox.has_reports:
@@ -70,12 +83,17 @@ class Conversation:
         Raises:
             ProtocolError: The master refuses this worker.
         """
-        info = replace(self._info, running=(*held, *self.outbox.leases))
+        running = tuple((lease, self._epochs.get(lease, "")) for lease in (*held, *self.outbox.leases))
+        self._epochs = dict(running)
+        info = replace(self._info, running=running)
         registration = self._link.call(self._link.master.register, info)
         if registration is not None:
             self.registration = registration
             self.needs_registration = False
             self.outbox.pending = None
+            for lease in registration.foreign:
+                self.outbox.forget(lease)
+                self._epochs.pop(lease, None)
             self._must_renew = True
             log.info("registered", extra={"worker": info.worker, "study": registration.study})
         return registration
@@ -93,7 +111,7 @@ class Conversation:
         assert self.registration is not None
         started = self._clock.monotonic()
         wait_s = self.registration.wait_s if max_jobs and not held else 0.0
-        request = self.outbox.request(held, max_jobs, wait_s)
+        request = self.outbox.request(held, max_jobs, wait_s, self._turnaround_s)
         try:
             answer = self._link.call(self._link.master.exchange, request)
         except UnknownSessionError:
@@ -108,12 +126,23 @@ class Conversation:
                 self.outbox.pending = None
             return None
         self.outbox.answered(answer.acks)
+        self._note(answer)
         self._last_exchange = self._clock.monotonic()
+        if request.wait_s == 0.0 and not self._link.has_recovered:
+            self._turnaround_s = self._last_exchange - started
         # An answer after an outage may be an old one, repeated: it has renewed nothing lately.
         self._must_renew = self._link.has_recovered
         if request.wait_s > 0.0 and not answer.jobs and self._last_exchange - started < _REST_S:
             self._rest_until = self._last_exchange + _REST_S
         return answer
+
+    def _note(self, answer: Answer) -> None:
+        assert self.registration is not None
+        self._news_since = None
+        self._prefetch = answer.prefetch
+        for lease in answer.acks:
+            self._epochs.pop(lease, None)
+        self._epochs.update((job.lease, self.registration.epoch) for job in answer.jobs)
 
     def say_goodbye(self, unstarted: tuple[int, ...], reason: str) -> None:
         """Leave; a master that does not hear it finds out by itself.

@@ -68,18 +68,23 @@ class Outbox:
         """Queue a curve point; the oldest ones give way where nobody takes them."""
         self._reports.append(report)
 
-    def request(self, running: tuple[int, ...], max_jobs: int, wait_s: float) -> Request:
+    def forget(self, lease: int) -> None:
+        """Drop the outcome of a lease that the master never granted."""
+        self._entries.pop(lease, None)
+
+    def request(self, running: tuple[int, ...], max_jobs: int, wait_s: float, turnaround_s: float = 0.0) -> Request:
         """The pending request, or else a new one.
 
         Args:
             running: Leases held without an outcome.
             max_jobs: How many jobs can be taken.
             wait_s: How long to wait for one.
+            turnaround_s: How long the last exchange took that did not wait.
         """
         if self.pending is None:
             self._seq += 1
             reports = tuple(self._reports.popleft() for _ in range(min(len(self._reports), MAX_REPORTS)))
-            self.pending = Request(self._seq, self._results(), reports, running, max_jobs, wait_s)
+            self.pending = Request(self._seq, self._results(), reports, running, max_jobs, wait_s, turnaround_s)
         return self.pending
 
     def answered(self, acks: Iterable[int]) -> None:

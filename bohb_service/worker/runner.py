@@ -10,8 +10,8 @@ from typing import assert_never
 from bohb_service.clock import Clock, SystemClock
 from bohb_service.errors import ProtocolError, StudyError
 from bohb_service.exit_codes import ExitCode
-from bohb_service.rpc.messages import Answer, Registration, Report, WorkerInfo
-from bohb_service.scheduler.outcomes import Completed, Failed, Released
+from bohb_service.rpc.messages import FAULT, Answer, Registration, Report, WorkerInfo
+from bohb_service.scheduler.outcomes import Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.worker.conversation import Conversation
 from bohb_service.worker.events import (
@@ -25,6 +25,7 @@ from bohb_service.worker.events import (
     SupervisorEvent,
 )
 from bohb_service.worker.folders import Folders, find_folders
+from bohb_service.worker.job_lines import log_dropped, log_outcome, log_started
 from bohb_service.worker.link import Link, Master
 from bohb_service.worker.process import Launch
 from bohb_service.worker.signals import StopLevel, StopSignals
@@ -35,6 +36,9 @@ FAREWELL_S = 5.0
 
 TEARDOWN_S = 10.0
 """How long the user's `teardown` may take."""
+
+SLOW_S = 1.0
+"""A job that takes so long keeps nothing waiting behind it."""
 
 log = logging.getLogger("bohb_service.worker")
 
@@ -80,6 +84,8 @@ class WorkerRunner:
         self._supervisor: Supervisor | None = None
         self._prefetch = 1
         self._giving_back: set[int] = set()
+        self._disowned: set[int] = set()
+        self._head_since = 0.0
         self._is_draining = False
         self._stop: str | None = None
         self._broken: Broken | None = None
@@ -108,6 +114,8 @@ class WorkerRunner:
             return self._end_broken(Broken(str(error)))
         except ProtocolError as error:
             log.error("the master refuses this worker: %s", error)  # noqa: TRY400 - the message is the whole story
+            if self._conversation.registration is not None:
+                self._conversation.say_goodbye((), f"{FAULT}the master refused its request: {error}")
             return ExitCode.UNREACHABLE
         return code
 
@@ -126,6 +134,8 @@ class WorkerRunner:
         # Right after a failed call only: a process that was suspended for long tries once more.
         if now < self._link.retry_at and now - self._link.failing_since >= self._orphan_timeout_s:
             return self._end_orphaned()
+        if self._is_slow(now):
+            self._give_back_ahead()
         due = self._next_call()
         if now < due:
             self._wait(due)
@@ -136,9 +146,30 @@ class WorkerRunner:
         return None
 
     def _next_call(self) -> float:
-        held = bool(self._supervisor and self._supervisor.held)
-        idle = self._supervisor is not None and self._supervisor.is_ready and not held and not self._is_draining
-        return self._conversation.next_call(holds_jobs=held, wants_jobs=idle)
+        supervisor = self._supervisor
+        idle = supervisor is not None and supervisor.is_ready and not supervisor.held and not self._is_draining
+        return self._conversation.next_call(n_held=len(self._held), wants_jobs=idle)
+
+    @property
+    def _held(self) -> tuple[int, ...]:
+        """Leases of all jobs whose outcome is wanted, in order."""
+        held = self._supervisor.held if self._supervisor is not None else ()
+        return tuple(lease for lease in held if lease not in self._disowned) if self._disowned else held
+
+    def _is_slow(self, now: float) -> bool:
+        return now - self._head_since >= SLOW_S and bool(self._held)
+
+    def _give_back_ahead(self) -> None:
+        """Let others do what was fetched ahead: this is not the short job that was expected."""
+        for lease in self._held[1:]:
+            self._outbox.add(lease, Released("unstarted", f"worker {self._info.worker} is at a long job"))
+            self._disown(lease)
+
+    def _disown(self, lease: int) -> None:
+        """End a job whose outcome is of no interest any more, whatever it will be."""
+        if self._supervisor is not None and lease in self._supervisor.held:
+            self._disowned.add(lease)
+            self._supervisor.drop(lease)
 
     def _wait(self, until: float) -> None:
         """Wait for the objective process, a signal, or a time; then take in what has happened."""
@@ -158,7 +189,7 @@ class WorkerRunner:
     # -- the master ------------------------------------------------------------------------------------------
 
     def _register(self) -> None:
-        registration = self._conversation.register(self._supervisor.held if self._supervisor is not None else ())
+        registration = self._conversation.register(self._held)
         if registration is not None:
             self._adopt(registration)
 
@@ -167,12 +198,15 @@ class WorkerRunner:
         limits = Limits(registration.limit_seconds, registration.limit_memory_mb)
         if self._supervisor is not None and self._study_id == registration.study_id:
             self._supervisor.limits = limits
+            for lease in registration.foreign:
+                self._disown(lease)
             return
         if self._supervisor is not None:
             log.warning("the master serves another study now", extra={"study": registration.study})
             self._supervisor.kill()
             self._outbox.clear()
             self._giving_back.clear()
+            self._disowned.clear()
         self._study_id = registration.study_id
         self._folders = find_folders(registration, self._scratch)
         if self._logs is not None:
@@ -191,8 +225,10 @@ class WorkerRunner:
         """
         supervisor = self._supervisor
         assert supervisor is not None
-        wants_jobs = supervisor.is_ready and not self._is_draining and not is_last
-        held = supervisor.held
+        # The number of a disowned job may be given anew: no others before it has ended.
+        wants_jobs = supervisor.is_ready and not (self._is_draining or is_last or self._disowned)
+        wants_jobs = wants_jobs and not self._is_slow(self._clock.monotonic())
+        held = self._held
         answer = self._conversation.exchange(held, max(0, self._prefetch - len(held)) if wants_jobs else 0)
         if answer is None:
             return False
@@ -223,6 +259,8 @@ class WorkerRunner:
                 self._give_back(job)
             self._broken = Broken(str(error))
         else:
+            if not supervisor.held:
+                self._head_since = self._clock.monotonic()
             supervisor.submit(placed)
 
     def _give_back(self, job: Job) -> None:
@@ -232,33 +270,32 @@ class WorkerRunner:
 
     def _take_events(self, events: list[SupervisorEvent]) -> None:
         for event in events:
+            if not isinstance(event, Reported):
+                self._head_since = self._clock.monotonic()
+            if isinstance(event, Finished | SetupFailed | Dropped) and event.job.lease in self._disowned:
+                self._disowned.discard(event.job.lease)
+                self._giving_back.discard(event.job.lease)
+                log_dropped(event.job)
+                continue
             match event:
                 case Started(job):
-                    log.info(
-                        "job started",
-                        extra={
-                            "trial": str(job.trial),
-                            "lease": job.lease,
-                            "budget": job.budget,
-                            "attempt": job.attempt,
-                        },
-                    )
+                    log_started(job)
                 case Reported(lease, step, loss):
                     self._outbox.report(Report(lease, step, loss))
                 case Finished(job, outcome, n_bytes):
                     self._giving_back.discard(job.lease)
                     self._outbox.add(job.lease, outcome, n_bytes)
-                    _log_outcome(job, outcome)
+                    log_outcome(job, outcome)
                 case SetupFailed(job, message):
                     self._giving_back.discard(job.lease)
                     released = Released("unstarted", f"{self._info.worker}: setup failed: {message}")
                     self._outbox.add(job.lease, released)
-                    _log_outcome(job, released)
+                    log_outcome(job, released)
                 case Dropped(job):
                     if job.lease in self._giving_back:
                         self._giving_back.discard(job.lease)
                         self._give_back(job)
-                    log.info("job dropped", extra={"trial": str(job.trial), "lease": job.lease})
+                    log_dropped(job)
                 case Broken():
                     self._broken = event
                 case _:
@@ -287,7 +324,7 @@ class WorkerRunner:
 
     def _end_drained(self) -> ExitCode:
         self._end_process(is_orderly=True)
-        self._leave((), "interrupted")
+        self._leave((), "drained")
         return ExitCode.INTERRUPTED
 
     def _end_preempted(self) -> ExitCode:
@@ -304,7 +341,7 @@ class WorkerRunner:
 
     def _end_broken(self, broken: Broken) -> ExitCode:
         log.error("worker cannot be used: %s%s", broken.message, f"\n{broken.detail}" if broken.detail else "")
-        self._leave(self._end_process(is_orderly=False), f"worker cannot be used: {broken.message}")
+        self._leave(self._end_process(is_orderly=False), f"{FAULT}worker cannot be used: {broken.message}")
         return ExitCode.USAGE
 
     def _end_orphaned(self) -> ExitCode:
@@ -345,16 +382,3 @@ class WorkerRunner:
         if self._outbox.leases:
             log.warning("outcomes not delivered", extra={"leases": list(self._outbox.leases)})
         self._conversation.say_goodbye(unstarted, reason)
-
-
-def _log_outcome(job: Job, outcome: Completed | Failed | Released) -> None:
-    fields = {"trial": str(job.trial), "lease": job.lease, "budget": job.budget}
-    match outcome:
-        case Completed(loss, _, seconds):
-            log.info("job finished", extra={**fields, "loss": loss, "seconds": round(seconds, 3)})
-        case Failed(reason, message, _, seconds):
-            log.warning(
-                "job failed", extra={**fields, "reason": reason, "error": message, "seconds": round(seconds, 3)}
-            )
-        case Released(reason, message):
-            log.warning("job released", extra={**fields, "reason": reason, "error": message})

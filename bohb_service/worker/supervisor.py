@@ -219,6 +219,8 @@ class Supervisor:
         process.gauge.reset()
         if head.is_wanted:
             self._events.append(Started(head.job))
+        else:
+            head.drop_by = now + _DROP_GRACE_S  # only now does the process hear that nobody wants it
 
     def _read(self, process: ChildProcess) -> None:
         try:

@@ -411,8 +411,8 @@ def test_what_is_held_counts_against_what_may_be_held(house):
     peer = Peer(here)
     Peer(here, "other")
     held = ()
-    for _ in range(3):  # 20 ms of work ahead are four jobs of 5 ms beside the running one
-        job = peer.ask(running=held).jobs[0]
+    for _ in range(3):  # two exchanges of 10 ms take as long as four jobs of 5 ms beside the running one
+        job = peer.ask(running=held, turnaround_s=0.01).jobs[0]
         peer.ask(results=((job.lease, Completed(1.0, seconds=0.005)),), running=held, max_jobs=0, wait_s=0.0)
     here.pump()
     leases = ()
@@ -926,9 +926,9 @@ def test_closing_ends_both_threads_and_nothing_is_left_of_leases_that_ended(hous
     here = house(schedule=FullBudgetSchedule(1, 9), evaluations=9)
     peer = Peer(here)
     job = peer.ask().jobs[0]
-    assert len(here.master._leases) == 1
+    assert len(here.master.books.leases) == 1
     peer.ask(results=((job.lease, Completed(0.5)),), max_jobs=0, wait_s=0.0)
-    assert len(here.master._leases) == 0
+    assert len(here.master.books.leases) == 0
     here.master.close()
     assert not here.master._committer._thread.is_alive()
     assert not here.master._proposer._thread.is_alive()
@@ -941,7 +941,7 @@ def test_what_may_be_held_follows_the_budget_that_was_leased_last(house):
     results = ()
     told = []
     for _ in range(11):
-        answer = peer.ask(results=results)
+        answer = peer.ask(results=results, turnaround_s=0.01)
         (job,) = answer.jobs
         told.append((job.budget, answer.prefetch))
         results = ((job.lease, Completed(float(job.lease), seconds=1e-3)),)
@@ -1038,7 +1038,7 @@ def test_a_worker_that_leaves_early_is_not_the_last_one(house):
 def test_jobs_in_hand_leave_less_room_for_others(house):
     here = house(schedule=FullBudgetSchedule(1, 9), evaluations=500)
     peer, *_ = [Peer(here, f"w{i}") for i in range(4)]
-    job = peer.ask().jobs[0]
+    job = peer.ask(turnaround_s=0.01).jobs[0]
     peer.ask(results=((job.lease, Completed(1.0, seconds=1e-3)),), max_jobs=0, wait_s=0.0)
     here.pump()
     held = tuple(job.lease for job in peer.ask(max_jobs=10).jobs)

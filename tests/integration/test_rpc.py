@@ -16,7 +16,7 @@ from bohb_service.errors import MasterUnreachableError, ProtocolError, Transport
 from bohb_service.rpc import transport, wire
 from bohb_service.rpc.client import AdminClient, MasterClient
 from bohb_service.rpc.locate import by_name_server
-from bohb_service.rpc.messages import Answer, Registration, Report, Request, WorkerInfo
+from bohb_service.rpc.messages import PROTOCOL_VERSION, Answer, Registration, Report, Request, WorkerInfo
 from bohb_service.rpc.name_server import announce_master, look_up_master
 from bohb_service.rpc.pyro import format_address
 from bohb_service.rpc.server import Server
@@ -25,9 +25,9 @@ from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 from tests.polling import wait_until
 
-INFO = WorkerInfo("w1", "host", 1, 2.0, "0", running=(3, 4))
+INFO = WorkerInfo("w1", "host", 1, 2.0, "0", running=((3, "e1"), (4, "")))
 JOB = Job(7, TrialId(3, 1), 2, {"x": 0.5, "kind": "a", "n": None}, 3.0, 1.0, 99)
-REGISTRATION = Registration("s1", "study", "m:C", {"a": [1]}, "/c", "id", None, 100, 60.0, 15.0, 20.0)
+REGISTRATION = Registration("s1", "study", "m:C", {"a": [1]}, "/c", "id", None, 100, 60.0, 15.0, 20.0, "e1", (4,))
 
 
 class Service:
@@ -543,7 +543,7 @@ def test_a_loop_that_breaks_is_told_to_the_service(server, service):
     assert isinstance(service.failed, ZeroDivisionError)
 
 
-OK = ["s1", 1, [], [], [], 0, 0.0]
+OK = ["s1", 1, [], [], [], 0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -576,6 +576,7 @@ OK = ["s1", 1, [], [], [], 0, 0.0]
         (4, ["1"]),
         (5, 1.0),
         (6, "soon"),
+        (7, -1.0),
     ],
 )
 def test_every_part_of_a_request_is_checked(place, value):
@@ -587,11 +588,12 @@ def test_every_part_of_a_request_is_checked(place, value):
 
 
 @pytest.mark.parametrize(
-    ("place", "value"), [(0, 5), (1, None), (2, "x"), (3, "x"), (4, 5), (5, "x"), (6, 5), (7, ["x"])]
+    ("place", "value"),
+    [(0, 5), (1, None), (2, "x"), (3, "x"), (4, 5), (5, "x"), (6, 5), (7, ["x"]), (7, [[1, 2]]), (7, [["1", "e"]])],
 )
 def test_every_part_of_an_introduction_is_checked(place, value):
-    plain = ["w", "h", 1, 2.0, "0", 1, "", []]
-    assert wire.unpack_info(wire.pack(plain)) == WorkerInfo("w", "h", 1, 2.0, "0")
+    plain = ["w", "h", 1, 2.0, "0", PROTOCOL_VERSION, "", [[3, "e"]]]
+    assert wire.unpack_info(wire.pack(plain)) == WorkerInfo("w", "h", 1, 2.0, "0", running=((3, "e"),))
     plain[place] = value
     with pytest.raises(ProtocolError, match="a registration has not the form"):
         wire.unpack_info(wire.pack(plain))

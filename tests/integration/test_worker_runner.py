@@ -102,6 +102,7 @@ def master(tmp_path):
             "lease_s": 60.0,
             "heartbeat_s": 15.0,
             "wait_s": 20.0,
+            "epoch": "epoch",
         }
         return MemoryMaster(Registration(**{**facts, **changes}), configs, prefetch)
 
@@ -323,7 +324,7 @@ def test_an_unknown_session_registers_again_with_what_it_holds(master, tmp_path)
 
     assert run(one, tmp_path) == 0
 
-    assert [info.running for info in one.infos] == [(), (0,)]
+    assert [info.running for info in one.infos] == [(), ((0, "epoch"),)]
     assert isinstance(one.outcomes[0], Completed)
 
 
@@ -602,7 +603,7 @@ def test_the_first_interrupt_lets_the_running_job_finish_and_gives_the_others_ba
     assert isinstance(one.outcomes[1], Completed)
     assert [one.outcomes[lease].reason for lease in (2, 3)] == ["unstarted", "unstarted"]
     assert len(one.waiting) == 1
-    assert one.goodbyes == [((), "interrupted")]
+    assert one.goodbyes == [((), "drained")]
 
 
 def test_the_second_interrupt_kills(master, tmp_path, caplog):

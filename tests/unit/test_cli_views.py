@@ -241,7 +241,8 @@ def status(n_brackets=4, n_workers=2, *, n_problems=1, n_hyperparameters=9, n_ru
             "host": "node",
             "pid": number,
             "state": "idle" if number % 8 == 0 else "busy",
-            "trials": [{"trial": f"{number}.0", "budget": 1.0, "step": 3.0, "loss": 0.25}] * (1 + number % 2)
+            "trials": [{"trial": f"{number}.0", "budget": 1.0, "step": 3.0, "loss": 0.25, "leased_s": 61.0}]
+            * (1 + number % 2)
             if number % 8
             else [],
             "seen_s": 0.5 * number,
@@ -279,6 +280,7 @@ def status(n_brackets=4, n_workers=2, *, n_problems=1, n_hyperparameters=9, n_ru
         },
         "refit": None,
         "brackets": brackets,
+        "min_workers": 0,
         "workers": workers,
         "lost_workers": [{"name": f"gone-{number}", "reason": "its process died"} for number in range(n_problems)],
         "failures": [
@@ -321,7 +323,7 @@ def test_the_live_view_tells_the_essentials():
     assert re.search(r"2 +1/3 ✗1 0.0123 +0/1", text)
     assert re.search(r"node000.cluster-4711-abc +idle +0 +0 s ago", text)
     assert "failed: trial 0.0, exception: ValueError: far too high" in flat
-    assert "left: worker gone-0, its process died" in flat
+    assert "lost: worker gone-0, its process died" in flat
 
 
 def test_the_live_view_shows_what_is_under_way_and_counts_the_rest():
@@ -409,7 +411,7 @@ def test_the_live_view_draws_in_place_and_leaves_nothing():
 
     assert len(asked) == 2
     assert text.count("letter-mlp") >= 2
-    assert "left: worker gone-0" in text, "the last line of the view is on the screen"
+    assert "lost: worker gone-0" in text, "the last line of the view is on the screen"
     assert text.count("\x1b[1A") > 20
     assert "\x1b[?1049h" not in text
     assert text.endswith("\x1b[2K") or text.rstrip().endswith("\x1b[2K")
@@ -459,8 +461,10 @@ def test_the_status_of_a_real_master():
     assert "No workers" in before
     assert "small running" in text
     assert "1 evaluation: 0 completed, 0 failed, 1 running" in text
-    assert "1 worker trial budget finished seen local-1 busy 0.0 1 0" in text
-    assert status["workers"][0]["trials"] == [{"trial": "0.0", "budget": 1.0, "step": 2.0, "loss": 0.5}]
+    assert "1 worker trial budget finished busy/seen local-1 busy 0.0 1 0 0 s" in text
+    (trial,) = status["workers"][0]["trials"]
+    assert 0.0 <= trial.pop("leased_s") < 10.0
+    assert trial == {"trial": "0.0", "budget": 1.0, "step": 2.0, "loss": 0.5}
 
 
 def test_colours_are_left_out_on_request(monkeypatch):

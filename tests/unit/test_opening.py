@@ -113,8 +113,10 @@ def complete(job):
 def test_a_new_run_is_written_down_with_its_first_master(place):
     run = place.open(study_of(), Told(refit=True))
     assert (run.is_resumed, run.seconds_before, place.asked) == (False, 0.0, 1)
+    epoch = run.scheduler.state.epoch
+    assert len(epoch) == 16
     assert [(record.at, record.event) for record in place.records()] == [
-        (1000.0, MasterStarted("0.1.0", socket.gethostname(), os.getpid()))
+        (1000.0, MasterStarted("0.1.0", socket.gethostname(), os.getpid(), epoch))
     ]
     assert run.scheduler.state.n_masters == 1
     assert run.scheduler.settings.refit

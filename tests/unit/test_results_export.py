@@ -43,7 +43,8 @@ def test_json_has_all_that_is_documented(run, tmp_path):
 
     assert set(data) == {
         *("study", "study_id", "version", "run_directory", "state", "stop_reason", "budget", "incumbent", "refit"),
-        *("refit_failure", "evaluations", "per_rung", "failures", "requeues", "wall_s", "utilisation"),
+        *("refit_failure", "evaluations", "per_rung", "failures", "requeues", "lost_workers", "n_lost_workers"),
+        *("wall_s", "utilisation"),
         *("share_from_model", "spent", "trajectory", "trials"),
     }
     assert (data["study"], data["state"], data["stop_reason"]) == ("small", "finished", "brackets")

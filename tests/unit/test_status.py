@@ -7,7 +7,7 @@ import pytest
 from bohb_service.master.status import progress_of, status_of
 from bohb_service.master.terms import StudyFacts
 from bohb_service.optimizer.brackets import FullBudgetSchedule, HyperbandSchedule, SuccessiveHalvingSchedule
-from bohb_service.rpc.messages import Report
+from bohb_service.rpc.messages import FAULT, Report
 from bohb_service.scheduler.commands import Ask, Halt, Suggest, Tell
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
@@ -58,8 +58,10 @@ def test_a_study_that_has_not_begun(house):
         "incumbent": None,
         "refit": None,
         "brackets": [],
+        "min_workers": 0,
         "workers": [],
         "lost_workers": [],
+        "foreign_leases": 0,
         "failures": [],
     }
 
@@ -147,7 +149,7 @@ def test_workers_are_idle_busy_or_lost(house):
         "host": "node",
         "pid": 7,
         "state": "busy",
-        "trials": [{"trial": str(second.trial), "budget": 9, "step": None, "loss": None}],
+        "trials": [{"trial": str(second.trial), "budget": 9, "step": None, "loss": None, "leased_s": 5.0}],
         "seen_s": 5.0,
         "finished": 1,
         "busy_s": 1.5,
@@ -186,7 +188,7 @@ def test_the_last_reported_loss_of_a_running_trial_is_told(house):
     assert told() == (3.0, None)
     peer.ask(results=((lease, Completed(0.5)),), max_jobs=0, wait_s=0.0)
     assert here.master.status()["workers"][0]["trials"] == []
-    assert not here.master.reports
+    assert not here.master.books.reports
 
 
 def test_the_last_twenty_failures_and_lost_workers_are_told(house):
@@ -197,7 +199,8 @@ def test_the_last_twenty_failures_and_lost_workers_are_told(house):
         job = peer.ask(results=results).jobs[0]
         results = ((job.lease, Failed("exception", f"failure {number}")),)
         leaver = Peer(here, f"leaver {number}")
-        here.master.goodbye(leaver.session, (), f"reason {number}")
+        here.master.goodbye(leaver.session, (), f"{FAULT}reason {number}")
+        here.master.goodbye(Peer(here, "orderly").session, (), "drained")
     peer.ask(results=results)
     status = here.master.status()
     assert status["failures"] == [

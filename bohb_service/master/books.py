@@ -1,0 +1,72 @@
+"""Scheduler, leases and journal, kept in step: whatever changes a study goes through here."""
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from bohb_service.clock import Clock
+from bohb_service.master.committer import Committer
+from bohb_service.scheduler.commands import Ask, Command, Tell
+from bohb_service.scheduler.events import TrialFailed, WorkerJoined, WorkerLeft
+from bohb_service.scheduler.lease_table import LeaseTable
+from bohb_service.scheduler.outcomes import Outcome
+from bohb_service.scheduler.replies import Accepted, Job, Reply
+from bohb_service.scheduler.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from bohb_service.rpc.messages import Report
+
+_KEPT_FAILURES = 20
+
+
+class Books:
+    """All methods are called on the event loop's thread.
+
+    Args:
+        scheduler: State of the study, replayed; each of its current leases gets one fresh term.
+        committer: Makes events durable.
+        clock: Time.
+        term_s: Length of a lease, in seconds.
+
+    Attributes:
+        scheduler: The scheduler.
+        leases: The current leases.
+        failures: The last failed trials.
+        reports: The last curve point of each current lease that has one.
+    """
+
+    def __init__(self, scheduler: Scheduler, committer: Committer, clock: Clock, term_s: float) -> None:
+        self.scheduler = scheduler
+        self.leases = LeaseTable(term_s)
+        self.failures: deque[TrialFailed] = deque(maxlen=_KEPT_FAILURES)
+        self.reports: dict[int, Report] = {}
+        self._committer = committer
+        self._clock = clock
+        for lease, trial in scheduler.state.current.items():
+            self.leases.grant(lease, trial.worker, clock.monotonic())
+
+    def handle(self, command: Command) -> Reply:
+        """Have the scheduler decide, and write down what it decided."""
+        transition = self.scheduler.handle(command)
+        at = self._clock.now()
+        self._committer.add([(at, event) for event in transition.events])
+        self.failures.extend(event for event in transition.events if isinstance(event, TrialFailed))
+        return transition.reply
+
+    def note(self, fact: WorkerJoined | WorkerLeft) -> None:
+        """Write down what nobody decided."""
+        self.scheduler.state.apply(fact)
+        self._committer.add([(self._clock.now(), fact)])
+
+    def ask(self, worker: str) -> Reply:
+        """Lease the next job to a worker, if there is one."""
+        reply = self.handle(Ask(worker))
+        if isinstance(reply, Job):
+            self.leases.grant(reply.lease, worker, self._clock.monotonic())
+        return reply
+
+    def end_lease(self, lease: int, outcome: Outcome) -> bool:
+        """Tell the scheduler how a lease ended; whether that was news."""
+        reply = self.handle(Tell(lease, outcome))
+        self.leases.drop(lease)
+        self.reports.pop(lease, None)
+        return reply == Accepted()

@@ -1,0 +1,96 @@
+"""Hands out jobs to those who wait, and has configurations proposed in time.
+
+A worker gets one job, or several short ones. Of what is left to hand out nobody gets more than an even share, so
+that no trial of a rung waits behind others of its worker while other workers idle. There is no taking back: what may
+be held ahead lasts for two exchanges, and a worker could not be told sooner; and where the running job turns out to
+be a long one, the worker gives the others back by itself.
+"""
+
+import math
+from collections.abc import Callable
+
+from bohb_service.master.books import Books
+from bohb_service.master.pace import MAX_PREFETCH, Pace
+from bohb_service.master.proposer import Proposer
+from bohb_service.master.sessions import Pending, Session, Sessions
+from bohb_service.scheduler.replies import Job, Reply, Stop, Wait
+
+
+class Dispatcher:
+    """Serves the sessions that wait, longest waiting first.
+
+    Args:
+        books: Where jobs are leased.
+        sessions: The workers.
+        proposer: Makes configurations ahead of demand.
+        answer: Answers a session's exchange with jobs.
+
+    Attributes:
+        pace: How long evaluations and exchanges take.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        sessions: Sessions,
+        proposer: Proposer,
+        answer: Callable[[Session, tuple[Job, ...]], None],
+    ) -> None:
+        self.pace = Pace()
+        self._books = books
+        self._sessions = sessions
+        self._proposer = proposer
+        self._answer = answer
+        self._last_budget = books.scheduler.settings.max_budget
+
+    @property
+    def prefetch(self) -> int:
+        """How many jobs a worker may hold at once, judged by the budget that was leased last."""
+        return self._prefetch(self._last_budget)
+
+    def serve(self) -> None:
+        """Answer those who wait with jobs as far as there are any, then see that enough is proposed."""
+        needs_suggestion = False
+        while (waiting := self._sessions.first_waiting()) is not None:
+            session, pending = waiting
+            jobs, reply = self._assign(session, pending)
+            if jobs or isinstance(reply, Stop):
+                self._answer(session, jobs)
+            else:
+                needs_suggestion = isinstance(reply, Wait) and reply.needs_suggestion
+                break
+        self.propose(self._sessions.n_waiting if needs_suggestion else 0)
+
+    def propose(self, n_waiting: int) -> None:
+        """Ask for suggestions: for so many that wait for one now, and some ahead of demand."""
+        workers = len(self._sessions)
+        ahead = 0 if workers <= 1 else max(1, workers * self.prefetch // 4)
+        n_missing = self._books.scheduler.missing_suggestions(n_waiting + ahead)
+        if n_missing:
+            self._proposer.request(len(self._books.scheduler.state.configurations) + n_missing)
+
+    def _assign(self, session: Session, pending: Pending) -> tuple[tuple[Job, ...], Reply | None]:
+        """Lease jobs to a waiting session: one, or several short ones."""
+        jobs: list[Job] = []
+        reply: Reply | None = None
+        at_most = pending.max_jobs
+        while len(jobs) < at_most:
+            reply = self._books.ask(session.name)
+            if not isinstance(reply, Job):
+                break
+            jobs.append(reply)
+            self._last_budget = reply.budget
+            at_most = min(at_most, self._prefetch(reply.budget) - len(session.running))
+            if len(jobs) == 1 and at_most > 1:
+                at_most = min(at_most, self._even_share())
+        session.running.update(job.lease for job in jobs)
+        return tuple(jobs), reply
+
+    def _even_share(self) -> int:
+        """What each worker may take of the trials that are left, the one included that was just leased."""
+        workers = len(self._sessions)
+        return math.ceil((1 + self._books.scheduler.supply(workers * MAX_PREFETCH)) / workers)
+
+    def _prefetch(self, budget: float) -> int:
+        # A single worker always sees every result before the next proposal: its run is the same run every time.
+        return self.pace.prefetch(budget) if len(self._sessions) > 1 else 1
