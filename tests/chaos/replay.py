@@ -65,6 +65,9 @@ class History:
         self.trials: dict[str, Trial] = {}
         self.leases: list[Lease] = []
         self.results: list[tuple[str, str, dict]] = []
+        self.deaths: list[tuple[str, str]] = []
+        self.joined: set[str] = set()
+        self.tells_presence = False
         self.stop: str | None = None
         self.n_masters = self.n_requeued = 0
         self.best: tuple[float, float, str] | None = None
@@ -96,10 +99,15 @@ class History:
     def broken(self, rule, text, record=None):
         self.violations.append(Violation(rule, text, self._record if record is None else record))
 
-    def _take(self, kind, body):  # noqa: C901  (one case an event)
+    def _take(self, kind, body):  # noqa: C901, PLR0912  (one case an event)
         match kind:
             case "MasterStarted":
                 self.n_masters += 1
+            case "WorkerJoined":
+                self.joined.add(body["worker"])
+                self.tells_presence = True
+            case "WorkerLeft":
+                self._leave(body["worker"], body["reason"])
             case "WarmStarted":
                 pass
             case "ConfigurationSuggested":
@@ -122,6 +130,13 @@ class History:
                 self.stop = None
             case _:
                 self.broken("kind", f"there is no rule for {kind}")
+
+    def _leave(self, worker, reason):
+        if not reason:
+            self.broken("reason", f"{worker} leaves without a stated reason")
+        if worker not in self.joined:
+            self.broken("presence", f"{worker} leaves, but has not joined")
+        self.joined.discard(worker)
 
     def _open(self, index, rungs):
         if index != len(self.brackets):
@@ -153,6 +168,8 @@ class History:
         self.leases.append(Lease(name, body["worker"], body["attempt"], body["budget"], self._record))
 
     def _check_lease(self, name, trial, body):
+        if self.tells_presence and body["worker"] not in self.joined:
+            self.broken("presence", f"{body['worker']} gets a lease, but is not there")
         if trial.bracket != body["bracket"]:
             self.broken("two-brackets", f"{name} belongs to bracket {trial.bracket}")
         if body["budget"] != self._budget(trial):
@@ -197,6 +214,7 @@ class History:
             self._settle(kind, name, trial, body)
             return
         lease, limit = self.leases[number], self.study["limits"]["attempts"]
+        self.deaths.append((self._record, lease.worker))
         if trial.lease != number:
             self.broken("lease-end", f"lease {number} is not the current one of {name}")
         is_lost = body["reason"] == "lost"

@@ -166,7 +166,7 @@ def evaluate_with_another_budget(records):
 
 
 def count_an_attempt_too_many(records):
-    records.body("TrialLeased", 2)["attempt"] = 2
+    records.body("TrialLeased", 2, attempt=1)["attempt"] = 2
 
 
 def allow_fewer_attempts(records):
@@ -262,6 +262,20 @@ def spend_too_much(records):
 def end_with_an_open_bracket(records):
     last = max(i for i, (kind, _) in enumerate(records.rows) if kind == "RungClosed")
     del records.rows[last]
+
+
+def leave_without_having_joined(records):
+    records.rows.insert(3, ["WorkerLeft", {"worker": "stranger", "reason": "its process died", "is_lost": True}])
+
+
+def leave_without_a_reason(records):
+    records.rows.insert(1, ["WorkerJoined", {"worker": "w9", "host": "here", "pid": 1, "version": "1"}])
+    records.rows.insert(2, ["WorkerLeft", {"worker": "w9", "reason": "", "is_lost": True}])
+
+
+def lease_to_a_worker_that_is_gone(records):
+    records.rows.insert(1, ["WorkerJoined", {"worker": "w0", "host": "here", "pid": 1, "version": "1"}])
+    records.rows.insert(2, ["WorkerLeft", {"worker": "w0", "reason": "its process died", "is_lost": True}])
 
 
 def write_an_unknown_event(records):
@@ -378,6 +392,9 @@ DOCTORS = {
     spend_a_budget_twice: "stop",
     spend_too_much: "stop",
     end_with_an_open_bracket: "unfinished",
+    leave_without_having_joined: "presence",
+    leave_without_a_reason: "reason",
+    lease_to_a_worker_that_is_gone: "presence",
     write_an_unknown_event: "kind",
     suggest_other_values: "values",
     change_the_seed: "seed",
