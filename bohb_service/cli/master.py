@@ -77,6 +77,20 @@ def main() -> None:
     help="Folder made by `bohb-master credentials`; without it, only this machine's workers may connect.",
 )
 @option("--insecure", is_flag=True, help="Let other machines connect without credentials, in a network that you trust.")
+@option(
+    "--lease",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="Seconds after which a worker that gives no sign of life loses its job; it gives four in that time.",
+)
+@option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="Seconds that a worker whose connection broke may take to come back.",
+)
 @option("--log-json", is_flag=True, help="Log as JSON lines.")
 @_AS_JSON
 @guarded
@@ -92,6 +106,8 @@ def run(
     nameserver: str | None,
     credentials: Path | None,
     insecure: bool,
+    lease: float,
+    grace: float,
     log_json: bool,
     as_json: bool,
 ) -> None:
@@ -102,6 +118,7 @@ def run(
     """
     from bohb_service.api.study_run import StudyRun
     from bohb_service.cli.watch import watch
+    from bohb_service.master.terms import Terms
     from bohb_service.rpc.endpoint import Endpoint
     from bohb_service.security.credentials import load_credentials
     from bohb_service.study import load_study
@@ -116,6 +133,7 @@ def run(
         workers=workers,
         min_workers=min_workers,
         endpoint=endpoint,
+        terms=Terms.of(lease_s=lease, grace_s=grace),
     )
     sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=log_json))
 

@@ -4,6 +4,8 @@ import socket
 
 import psutil
 
+from bohb_service.clock import seconds_after_boot
+
 _START_TOLERANCE_S = 2.0
 
 
@@ -13,13 +15,13 @@ def is_process_gone(host: str, pid: int, started: float) -> bool:
     Args:
         host: Name of the process's machine; of another machine nothing is known, and the answer is False.
         pid: Its id.
-        started: Its start time, seconds since the epoch; tells it from a later process of the same id.
+        started: Its start time, seconds after its machine was booted; tells it from a later process of the same id.
     """
     if host != socket.gethostname():
         return False
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < _START_TOLERANCE_S
+        same = abs(seconds_after_boot(process) - started) < _START_TOLERANCE_S
         return not same or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True

@@ -30,7 +30,7 @@ class WorkerInfo:
         worker: Its name, unique in the study; the same name again is the same worker reconnecting.
         host: Name of its machine.
         pid: Process id there.
-        started: Start time of that process, seconds since the epoch (tells a reused pid apart).
+        started: Start time of that process, seconds after its machine was booted (tells a reused pid apart).
         version: Version of this package.
         protocol: `PROTOCOL_VERSION` of the worker.
         spec: Worker class it was told to run, or empty to take the study's.

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from bohb_service._version import VERSION
+from bohb_service.clock import seconds_after_boot
 from bohb_service.rpc.client import MasterClient
 from bohb_service.rpc.locate import Connect
 from bohb_service.rpc.messages import WorkerInfo
@@ -38,7 +39,7 @@ def run_worker(
         worker=name or f"{host}-{os.getpid()}-{secrets.token_hex(2)}",
         host=host,
         pid=os.getpid(),
-        started=psutil.Process().create_time(),
+        started=seconds_after_boot(psutil.Process()),
         version=VERSION,
         spec=spec,
     )

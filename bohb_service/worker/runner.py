@@ -237,6 +237,8 @@ class WorkerRunner:
 
     def _take_answer(self, supervisor: Supervisor, answer: Answer) -> None:
         self._prefetch = max(1, answer.prefetch)
+        if answer.acks:
+            log.info("outcomes acknowledged", extra={"leases": list(answer.acks)})
         for lease in answer.lost:
             log.warning("lease lost", extra={"lease": lease})
             supervisor.drop(lease)

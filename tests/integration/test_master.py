@@ -11,6 +11,7 @@ import time
 import psutil
 import pytest
 
+from bohb_service.clock import seconds_after_boot
 from bohb_service.errors import JournalWriteError, ProtocolError, UnknownSessionError
 from bohb_service.master.committer import Committer
 from bohb_service.master.master import is_same_class
@@ -442,7 +443,7 @@ def test_a_worker_whose_process_is_gone_is_given_up_at_once(house):
 def test_a_worker_whose_process_lives_has_its_grace_period_on_this_machine_too(house):
     here = house()
     own = psutil.Process()
-    peer = Peer(here, pid=own.pid, host=socket.gethostname(), started=own.create_time())
+    peer = Peer(here, pid=own.pid, host=socket.gethostname(), started=seconds_after_boot(own))
     here.master.disconnected(peer.session)
     here.clock.advance(5.0)
     here.master.tick()
@@ -455,14 +456,23 @@ def test_a_worker_whose_process_lives_has_its_grace_period_on_this_machine_too(h
 @pytest.mark.parametrize(("offset", "gone"), [(0.0, False), (1.5, False), (-1.5, False), (2.5, True), (-2.5, True)])
 def test_a_process_is_known_by_its_start_too(offset, gone):
     own = psutil.Process()
-    assert is_process_gone(socket.gethostname(), own.pid, own.create_time() + offset) is gone
-    assert is_process_gone("elsewhere", own.pid, own.create_time() + offset) is False
+    assert is_process_gone(socket.gethostname(), own.pid, seconds_after_boot(own) + offset) is gone
+    assert is_process_gone("elsewhere", own.pid, seconds_after_boot(own) + offset) is False
     assert is_process_gone(socket.gethostname(), 2**22 + 1, 0.0) is True
+
+
+def test_a_process_stays_known_when_the_clock_is_set(monkeypatch):
+    own = psutil.Process()
+    started = seconds_after_boot(own)
+    booted = psutil.boot_time()
+    monkeypatch.setattr(psutil._pslinux, "boot_time", lambda: booted + 3600.0)
+    assert abs(psutil.Process().create_time() - booted - started) > 3000
+    assert is_process_gone(socket.gethostname(), own.pid, started) is False
 
 
 def test_a_zombie_is_gone():
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        started = psutil.Process(process.pid).create_time()
+        started = seconds_after_boot(psutil.Process(process.pid))
         assert not is_process_gone(socket.gethostname(), process.pid, started)
         process.stdin.close()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)

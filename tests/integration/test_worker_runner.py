@@ -246,7 +246,14 @@ def test_each_event_is_one_log_record(master, tmp_path, caplog):
     run(one, tmp_path)
 
     messages = [record.message for record in caplog.records]
-    assert messages == ["registered", "job started", "job finished", "stopping: all done", "worker ended"]
+    assert messages == [
+        "registered",
+        "job started",
+        "job finished",
+        "outcomes acknowledged",
+        "stopping: all done",
+        "worker ended",
+    ]
     finished = caplog.records[2]
     assert (finished.trial, finished.budget, finished.loss) == ("0.0", 1.0, 0.75)
     assert finished.seconds >= 0
