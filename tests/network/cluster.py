@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,15 @@ class Cluster:
         command = (self._run_cli.program("bohb-master"), "status", self.run, "--json")
         status: dict[str, Any] = json.loads(self.head.run(*command))
         return status
+
+    def wait_until_heard(self, host: Host, since: float) -> None:
+        """Wait until the master has heard of the host's worker after this monotonic time."""
+
+        def is_heard() -> bool:
+            asked = time.monotonic()
+            return any(each["name"] == host.name and each["seen_s"] < asked - since for each in self.status()["workers"])
+
+        wait_until(is_heard, seconds=30)
 
     # -- the objective ---------------------------------------------------------------------------------------
 

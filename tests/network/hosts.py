@@ -79,6 +79,10 @@ class Host:
         """Hear nothing any more, while what is sent still arrives."""
         self._filter("-A", "INPUT", "-i", _DEVICE, "-j", "DROP")
 
+    def break_connections(self) -> None:
+        """Reset each connection of this host when it sends something, and refuse new ones; no word of it gets out."""
+        self._filter("-I", "OUTPUT", "-o", _DEVICE, "-p", "tcp", "-j", "REJECT", "--reject-with", "tcp-reset")
+
     def lose(self, share: float) -> None:
         """Lose this share of the packets, in each direction, at random."""
         at_random = ("-m", "statistic", "--mode", "random", "--probability", share, "-j", "DROP")

@@ -9,7 +9,7 @@ import pytest
 from bohb_service.results.run import load_run
 from bohb_service.rpc.pyro import format_address
 from bohb_service.scheduler.events import TrialLeased
-from tests.acceptance.study_files import events_of, outcomes, requeues, wait_for_results
+from tests.acceptance.study_files import events_of, outcomes, requeues
 from tests.network.cluster import PORT
 from tests.polling import wait_until
 
@@ -73,13 +73,26 @@ def test_a_host_vanishes_in_a_job_which_is_done_again_elsewhere_and_dropped_when
     assert cluster.wait_for("end", other.name, trial).attempt == 2
     cluster.wait_for("begin", other.name, "7.0")
     node.heal()
-    wait_until(lambda: '"lease lost"' in worker.stderr, seconds=30)
+    _wait_for_log(worker, "job dropped")
     cluster.release("node1")
     cluster.wait_for("end", node.name, "8.0")
     cluster.release("7.0")
     _check_all_ended_well(master, worker, other_worker)
     _check_each_once(cluster, 9)
     assert [entry.host for entry in cluster.entries("end", trial=trial)] == [other.name]
+
+
+def _wait_for_log(command, message):
+    wait_until(lambda: f'"{message}"' in command.stderr, seconds=30)
+
+
+def _break_and_heal(cluster, node, worker):
+    """Have a worker that sends into the void lose its connection, which it would only notice after half a minute."""
+    node.break_connections()
+    _wait_for_log(worker, "waiting for the master")
+    healed_at = time.monotonic()
+    node.heal()
+    cluster.wait_until_heard(node, healed_at)
 
 
 @pytest.mark.parametrize("first", ["late", "repeated"])
@@ -100,15 +113,13 @@ def test_a_host_vanishes_while_it_delivers_and_the_first_result_wins(cluster, fi
     cluster.release("3.0")
     cluster.wait_for("begin", other.name, trial)
     if first == "late":
-        node.heal()
-        wait_until(lambda: (trial, lease) in outcomes(cluster.run), seconds=30)
-        wait_until(lambda: '"lease lost"' in workers[1].stderr, seconds=30)
-        cluster.release("4.0")
+        _break_and_heal(cluster, node, workers[0])
+        wait_until(lambda: (trial, lease) in outcomes(cluster.run))
+        _wait_for_log(workers[1], "lease lost")
     else:
-        wait_until(lambda: trial in dict(outcomes(cluster.run)), seconds=30)
-        node.heal()
-        wait_until(lambda: '"master reached"' in workers[0].stderr, seconds=30)
-        cluster.release("4.0")
+        wait_until(lambda: trial in dict(outcomes(cluster.run)))
+        _break_and_heal(cluster, node, workers[0])
+    cluster.release("4.0")
     _check_all_ended_well(master, *workers)
     _check_each_once(cluster, 5)
     assert (dict(outcomes(cluster.run))[trial] == lease) == (first == "late")
@@ -126,9 +137,7 @@ def test_an_acknowledgement_is_lost_and_the_repeated_result_counts_once(cluster)
     node.go_deaf()
     cluster.release("node1")
     wait_until(lambda: (trial, lease) in outcomes(cluster.run))
-    wait_until(lambda: '"waiting for the master"' in workers[0].stderr)
-    node.heal()
-    wait_until(lambda: '"master reached"' in workers[0].stderr, seconds=30)
+    _break_and_heal(cluster, node, workers[0])
     cluster.release("2.0")
     _check_all_ended_well(master, *workers)
     _check_each_once(cluster, 3)
@@ -167,14 +176,9 @@ def test_a_link_is_down_for_ten_seconds_and_the_job_goes_on(cluster):
     trial, lease = _first_trial_on(cluster, node)
     node.link(up=False)
     time.sleep(10.0)  # the fault itself
+    up_at = time.monotonic()
     node.link(up=True)
-    up_since = time.monotonic()
-
-    def has_been_heard():
-        (seen_s,) = [each["seen_s"] for each in cluster.status()["workers"] if each["name"] == node.name]
-        return seen_s < time.monotonic() - up_since
-
-    wait_until(has_been_heard, seconds=30)
+    cluster.wait_until_heard(node, up_at)
     cluster.release("node1", "3.0")
     _check_all_ended_well(master, *workers)
     _check_each_once(cluster, 4)
