@@ -62,6 +62,20 @@ def main() -> None:
     type=Address(),
     help="External Pyro5 name server to register at, beside the embedded one.",
 )
+@option(
+    "--lease",
+    type=click.FloatRange(min=1),
+    default=60.0,
+    show_default=True,
+    help="Seconds after which a worker that gives no sign of life loses its job; it gives four in that time.",
+)
+@option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="Seconds that a worker whose connection broke may take to come back.",
+)
 @option("--log-json", is_flag=True, help="Log as JSON lines.")
 @_AS_JSON
 @guarded
@@ -74,6 +88,8 @@ def run(
     host: str,
     port: int,
     nameserver: str | None,
+    lease: float,
+    grace: float,
     log_json: bool,
     as_json: bool,
 ) -> None:
@@ -84,6 +100,7 @@ def run(
     """
     from bohb_service.api.study_run import StudyRun
     from bohb_service.cli.watch import watch
+    from bohb_service.master.terms import Terms
     from bohb_service.study import load_study
 
     study = load_study(file)
@@ -96,6 +113,7 @@ def run(
         host=host,
         port=port,
         name_server=nameserver,
+        terms=Terms.of(lease_s=lease, grace_s=grace),
     )
     sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=log_json))
 

@@ -1,7 +1,7 @@
 """What a master is told at its start."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from bohb_service.rpc.messages import Registration
 
@@ -21,6 +21,16 @@ class Terms:
     heartbeat_s: float = 15.0
     wait_s: float = 20.0
     grace_s: float = 5.0
+
+    @classmethod
+    def of(cls, lease_s: float, grace_s: float) -> Self:
+        """The times that go with a term and a grace period, in the proportions of the defaults.
+
+        Args:
+            lease_s: Term of a lease, positive.
+            grace_s: As the attribute.
+        """
+        return cls(lease_s=lease_s, heartbeat_s=lease_s / 4, wait_s=lease_s / 3, grace_s=grace_s)
 
 
 @dataclass(frozen=True, slots=True)

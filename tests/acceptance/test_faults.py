@@ -134,6 +134,20 @@ def test_a_killed_worker_or_child_is_noticed_and_its_job_done_again(run_cli, tmp
     assert not run_cli.survivors()
 
 
+def test_a_frozen_worker_loses_its_job_after_the_term_that_was_asked_for(run_cli, tmp_path):
+    study, run = write_study(tmp_path, worker_options={"sleep_per_unit": 0.1}), tmp_path / "run"
+    master = run_cli.start("bohb-master", "run", study, "--workers", 2, "--run-dir", run, "--lease", 1, "--grace", 2)
+    wait_for_results(run, 1)
+    worker, _ = _busy_worker(run_cli, run)
+    worker.suspend()
+    lost = wait_until(lambda: _requeues(run), seconds=20)
+    worker.resume()
+    assert lost[0].reason == "lost"
+    assert lost[0].message.endswith("for 1 s")
+    assert master.wait().returncode == 0
+    assert len({trial for trial, _ in outcomes(run)}) == len(outcomes(run)) == PLAN
+
+
 def test_after_kill_and_resume_one_worker_makes_the_run_it_would_have_made(run_cli, tmp_path):
     study = write_study(tmp_path, stop={"brackets": 5}, seed=3, worker_options={"sleep_per_unit": 0.01})
     assert run_cli("bohb-master", "run", study, "--workers", 1, "--run-dir", tmp_path / "whole").returncode == 0

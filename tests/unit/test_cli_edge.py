@@ -10,8 +10,10 @@ from click.testing import CliRunner
 
 from bohb_service import errors
 from bohb_service.cli.edge import exit_code_of, guarded
+from bohb_service.cli.master import main as master
 from bohb_service.cli.options import Address
 from bohb_service.exit_codes import ExitCode
+from bohb_service.master.terms import Terms
 
 CODES = {
     errors.BohbError: 1,
@@ -145,3 +147,8 @@ def test_what_is_no_address_is_refused_with_an_example(text, phrase):
     with pytest.raises(click.BadParameter, match=phrase) as caught:
         Address().convert(text, None, None)
     assert repr(text) in str(caught.value)
+
+
+def test_the_times_of_a_run_are_by_default_those_of_the_master():
+    options = {option.name: option.default for option in master.commands["run"].params}
+    assert Terms.of(lease_s=options["lease"], grace_s=options["grace"]) == Terms()
