@@ -140,7 +140,7 @@ def test_a_frozen_worker_loses_its_job_after_the_term_that_was_asked_for(run_cli
     wait_for_results(run, 1)
     worker, _ = _busy_worker(run_cli, run)
     worker.suspend()
-    lost = wait_until(lambda: _requeues(run), seconds=20)
+    lost = wait_until(lambda: requeues(run), seconds=20)
     worker.resume()
     assert lost[0].reason == "lost"
     assert lost[0].message.endswith("for 1 s")

@@ -1,12 +1,12 @@
 """A study on a test network: a master on the head, workers on the nodes, started as a user starts them."""
 
 import json
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.rpc.pyro import format_address
 from tests.acceptance.study_files import write_study
 from tests.conftest import CommandLine, Running
@@ -16,12 +16,6 @@ from tests.polling import wait_until
 PORT = 9090
 
 _OBJECTIVE = Path(__file__).with_name("objective.py")
-_WITH_TERMS = (
-    "import functools; from bohb_service.api import study_run; from bohb_service.master.terms import Terms; "
-    "study_run.StudyRun = functools.partial("
-    "study_run.StudyRun, terms=Terms(lease_s={lease}, heartbeat_s={lease} / 4, grace_s={grace})); "
-    "from bohb_service.cli.master import main; main(prog_name='bohb-master')"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +69,29 @@ class Cluster:
             lease: Seconds of a lease.
             grace: Seconds that a worker may take to come back.
         """
-        program = [sys.executable, "-c", _WITH_TERMS.format(lease=lease, grace=grace)]
-        command = ("run", self._study, "--run-dir", self.run, "--host", host or self.head.address, "--port", PORT)
-        announced = self.run / "master.json"
-        announced.unlink(missing_ok=True)
-        master = self.start(self.head, *program, *command, *options)
-        wait_until(lambda: announced.exists() or master.process.poll() is not None, seconds=30)
+        study = (self._study, "--run-dir", self.run, "--lease", lease, "--grace", grace)
+        listen = ("--host", host or self.head.address, "--port", PORT)
+        master = self._start(self.head, "bohb-master", "run", *study, *listen, *options)
+
+        def is_up() -> bool:
+            announced = RunDirectory(self.run).read_address()
+            return announced is not None and announced.pid == master.process.pid
+
+        wait_until(lambda: is_up() or master.process.poll() is not None, seconds=30)
         assert master.process.poll() is None, master.stderr
         return master
 
     def start_worker(self, host: Host, name_server: str = "") -> Running:
         """A worker of the host's name."""
         options = ("--nameserver", name_server or self.address, "--study", "test", "--name", host.name, "--log-json")
-        return self.start(host, self._run_cli.program("bohb-worker"), *options)
+        return self._start(host, "bohb-worker", *options)
 
     def start(self, host: Host, *command: object) -> Running:
         """Any command on a host."""
         return self._run_cli.start(*host.command(*command))
+
+    def _start(self, host: Host, command: str, *options: object) -> Running:
+        return self.start(host, self._run_cli.program(command), *options)
 
     def status(self) -> dict[str, Any]:
         """What `bohb-master status --json` says on the head."""
@@ -104,7 +104,9 @@ class Cluster:
 
         def is_heard() -> bool:
             asked = time.monotonic()
-            return any(each["name"] == host.name and each["seen_s"] < asked - since for each in self.status()["workers"])
+            return any(
+                each["name"] == host.name and each["seen_s"] < asked - since for each in self.status()["workers"]
+            )
 
         wait_until(is_heard, seconds=30)
 

@@ -79,6 +79,16 @@ class Host:
         """Hear nothing any more, while what is sent still arrives."""
         self._filter("-A", "INPUT", "-i", _DEVICE, "-j", "DROP")
 
+    def connections(self) -> set[int]:
+        """Ports of this host's ends of TCP connections with other hosts that are established or not closed yet."""
+        lines = _run(_IP, "netns", "exec", self.namespace, "ss", "-Hnt", "exclude", "time-wait").splitlines()
+        return {int(line.split()[3].rpartition(":")[2]) for line in lines}
+
+    def silence(self, port: int) -> None:
+        """Lose all packets of connections from this local TCP port, and no others."""
+        self._filter("-A", "INPUT", "-i", _DEVICE, "-p", "tcp", "--dport", port, "-j", "DROP")
+        self._filter("-A", "OUTPUT", "-o", _DEVICE, "-p", "tcp", "--sport", port, "-j", "DROP")
+
     def break_connections(self) -> None:
         """Reset each connection of this host when it sends something, and refuse new ones; no word of it gets out."""
         self._filter("-I", "OUTPUT", "-o", _DEVICE, "-p", "tcp", "-j", "REJECT", "--reject-with", "tcp-reset")

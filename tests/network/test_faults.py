@@ -146,25 +146,48 @@ def test_an_acknowledgement_is_lost_and_the_repeated_result_counts_once(cluster)
 
 
 def test_a_host_vanishes_while_idle_and_the_job_sent_to_it_is_done_elsewhere(cluster):
+    """Keepalive notices it within half a minute, long before the lease expires."""
     node, other = cluster.nodes
     cluster.write_plain_study(6)
     cluster.hold("5.0")
-    master = cluster.start_master("--min-workers", 3, lease=3.0)
+    master = cluster.start_master("--min-workers", 3, grace=1.0)
     cluster.start_worker(node)
     workers = [cluster.start_worker(other)]
     wait_until(lambda: len(cluster.status()["workers"]) == 2, seconds=30)
     node.vanish()
     workers.append(cluster.start_worker(cluster.head))
-    wait_until(lambda: requeues(cluster.run), seconds=30)
-    wait_until(lambda: cluster.status()["lost_workers"], seconds=60)
-    (lost,) = cluster.status()["lost_workers"]
-    assert lost["name"] == node.name
-    assert "did not return within 5 s" in lost["reason"]
+    wait_until(lambda: requeues(cluster.run), seconds=50)
+    reason = "its connection broke and it did not return within 1 s"
+    assert cluster.status()["lost_workers"] == [{"name": node.name, "reason": reason}]
     cluster.release("5.0")
     _check_all_ended_well(master, *workers)
     _check_each_once(cluster, 6)
     assert not cluster.entries("begin", node.name)
-    assert [event.message for event in requeues(cluster.run)] == [f"no sign of life from worker {node.name} for 3 s"]
+    assert [event.message for event in requeues(cluster.run)] == [f"worker {node.name}: {reason}"]
+
+
+@pytest.mark.xfail(reason="a request over an old connection takes the session over, and its end makes the worker lost")
+def test_what_arrives_late_over_an_old_connection_does_not_make_a_worker_lost(cluster):
+    """As after a break of the line: the kernel sends the old request again after the worker has reconnected."""
+    node = cluster.nodes[0]
+    cluster.write_plain_study(1)
+    cluster.hold("node1")
+    master = cluster.start_master(lease=12.0, grace=0.5)
+    worker = cluster.start_worker(node)
+    cluster.wait_for("begin")
+    (old,) = node.connections()
+    node.silence(old)
+    _wait_for_log(worker, "waiting for the master")
+    _wait_for_log(worker, "master reached")
+    assert old in node.connections()
+    node.heal()
+    wait_until(lambda: old not in node.connections(), seconds=20)
+    cluster.wait_until_heard(node, time.monotonic())
+    assert not cluster.status()["lost_workers"]
+    cluster.release("node1")
+    _check_all_ended_well(master, worker)
+    assert not requeues(cluster.run)
+    assert len(cluster.entries("begin")) == 1
 
 
 def test_a_link_is_down_for_ten_seconds_and_the_job_goes_on(cluster):
