@@ -75,11 +75,16 @@ class CommandLine:
         """The environment of what is started here; it carries the mark."""
         return {**os.environ, self._MARK: self._value}
 
+    @staticmethod
+    def program(command: str | Path) -> Path:
+        """The path of a command of this environment; any other path stays as it is."""
+        return Path(sysconfig.get_path("scripts")) / command
+
     def start(
         self, command: str | Path, *args: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
     ) -> Running:
         """A command of this environment, or of another one when given by its path, in the test's folder or `cwd`."""
-        program = Path(sysconfig.get_path("scripts")) / command
+        program = self.program(command)
         name = f"{len(self._started)}-{program.name}"
         running_env = {**self.environment(), **(env or {})}
         out, err = self._folder / f"{name}.out", self._folder / f"{name}.err"

@@ -8,7 +8,7 @@ import yaml
 
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.results.run import load_run
-from bohb_service.scheduler.events import TrialCompleted, TrialFailed
+from bohb_service.scheduler.events import Event, TrialCompleted, TrialFailed, TrialRequeued
 from bohb_service.scheduler.trial import REFIT_RUNG
 from tests.polling import wait_until
 
@@ -36,16 +36,23 @@ def decisions(directory: Path) -> list[tuple[Any, ...]]:
     ]
 
 
-def outcomes(directory: Path) -> list[tuple[str, int]]:
-    """Trial and lease of each result of the search that the journal holds."""
+def events_of(directory: Path, *kinds: type[Event]) -> list[Any]:
+    """The events of these kinds that the journal holds, in order."""
     journal = SqliteJournal.open(directory / "journal.sqlite", read_only=True)
-    found = [
-        (str(record.event.trial), record.event.lease)
-        for record in journal.read()
-        if isinstance(record.event, TrialCompleted | TrialFailed) and record.event.trial.rung != REFIT_RUNG
-    ]
+    found = [record.event for record in journal.read() if isinstance(record.event, kinds)]
     journal.close()
     return found
+
+
+def requeues(directory: Path) -> list[TrialRequeued]:
+    """Leases that came back without a result."""
+    return events_of(directory, TrialRequeued)
+
+
+def outcomes(directory: Path) -> list[tuple[str, int]]:
+    """Trial and lease of each result of the search that the journal holds."""
+    results = events_of(directory, TrialCompleted, TrialFailed)
+    return [(str(event.trial), event.lease) for event in results if event.trial.rung != REFIT_RUNG]
 
 
 def status(run_cli: Any, directory: Path) -> dict[str, Any]:

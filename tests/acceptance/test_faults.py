@@ -11,13 +11,12 @@ import time
 import psutil
 import pytest
 
-from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.results.run import load_run
-from bohb_service.scheduler.events import TrialRequeued
 from tests.acceptance.study_files import (
     OBJECTIVES,
     decisions,
     outcomes,
+    requeues,
     status,
     wait_for_results,
     wait_until,
@@ -102,13 +101,6 @@ def _log_starts(folder, study, seconds_per_unit=0.02):
     return starts
 
 
-def _requeues(run):
-    journal = SqliteJournal.open(run / "journal.sqlite", read_only=True)
-    events = [record.event for record in journal.read() if isinstance(record.event, TrialRequeued)]
-    journal.close()
-    return events
-
-
 def _busy_worker(run_cli, run):
     """A worker's process and its objective's process, while it evaluates something."""
 
@@ -131,10 +123,10 @@ def test_a_killed_worker_or_child_is_noticed_and_its_job_done_again(run_cli, tmp
     wait_for_results(run, 1)
     worker, child = _busy_worker(run_cli, run)
     (worker if victim == "worker" else child).kill()
-    wait_until(lambda: _requeues(run), seconds=8)
+    wait_until(lambda: requeues(run), seconds=8)
     child.wait(timeout=10)
     assert master.wait().returncode == 0
-    assert all(event.reason == "lost" for event in _requeues(run))
+    assert all(event.reason == "lost" for event in requeues(run))
     results = load_run(run)
     assert len(results.trials) == PLAN
     assert {str(trial.state) for trial in results.trials} == {"completed"}
@@ -148,7 +140,7 @@ def test_a_frozen_worker_loses_its_job_after_the_term_that_was_asked_for(run_cli
     wait_for_results(run, 1)
     worker, _ = _busy_worker(run_cli, run)
     worker.suspend()
-    lost = wait_until(lambda: _requeues(run), seconds=20)
+    lost = wait_until(lambda: requeues(run), seconds=20)
     worker.resume()
     assert lost[0].reason == "lost"
     assert lost[0].message.endswith("for 1 s")
@@ -203,7 +195,7 @@ def test_the_master_may_be_killed_at_any_moment(run_cli, tmp_path):
     # Workers outlive the master and hold what they have, so each trial was begun exactly once.
     assert sorted(starts.read_text().split()) == sorted(trial for trial, _ in found)
     # An answer may have died with the master: that lease goes back unused as soon as its worker is back.
-    assert {event.reason for event in _requeues(run)} <= {"unstarted"}
+    assert {event.reason for event in requeues(run)} <= {"unstarted"}
     wait_until(lambda: not run_cli.survivors(), seconds=15)
 
 
@@ -219,7 +211,7 @@ def test_a_result_that_is_ready_while_the_master_is_dead_is_not_lost(run_cli, tm
     again = run_cli("bohb-master", "run", study, "--workers", 1, "--run-dir", run)
     assert again.returncode == 0, again.stderr
     assert outcomes(run)[0] == ("0.0", 0)
-    assert not _requeues(run)
+    assert not requeues(run)
     assert starts.read_text().split() == ["0.0", "1.0"]
 
 
@@ -327,7 +319,7 @@ def test_heartbeats_go_on_while_the_objective_holds_the_interpreter_lock(run_cli
         stop={"evaluations": 2},
     )
     assert run_cli("bohb-master", "run", study, "--workers", 1, "--run-dir", tmp_path / "run").returncode == 0
-    assert not _requeues(tmp_path / "run")
+    assert not requeues(tmp_path / "run")
 
 
 def test_the_objective_is_never_imported_in_the_master(run_cli, tmp_path):
@@ -367,7 +359,7 @@ def test_files_beside_the_journal_may_go_and_come(run_cli, tmp_path):
     wait_for_results(run, 1)
     shutil.rmtree(run / "logs")
     _busy_worker(run_cli, run)[0].kill()
-    wait_until(lambda: _requeues(run))
+    wait_until(lambda: requeues(run))
     master.process.kill()
     master.process.wait()
     (run / "configurations" / "id").unlink()
