@@ -10,7 +10,6 @@ Each line on stdin says for how many seconds to go on; for each a line of JSON s
 import argparse
 import heapq
 import json
-import math
 import os
 import random
 import selectors
@@ -44,12 +43,15 @@ class Light:
     name: str
     line: Any = None
     session: str = ""
+    epoch: str = ""
+    epochs: dict[int, str] = field(default_factory=dict)
+    turnaround: float = 0.0
     seq: int = 0
     incoming: bytearray = field(default_factory=bytearray)
     held: deque[Any] = field(default_factory=deque)
     results: list[Any] = field(default_factory=list)
     prefetch: int = 1
-    began: float = math.inf
+    job_s: float = 0.0
     asked: float = math.inf
     waiting: bool = False
     pause: float = 0.1
@@ -82,10 +84,12 @@ class LightFleet:
     def connect(self, worker: Light) -> None:
         """Connect and register one worker, and begin its first exchange."""
         line = Line(self.address, MASTER_OBJECT, MSGPACK, self.access)
-        running = tuple(job.lease for job in worker.held) + tuple(lease for lease, _ in worker.results)
+        leases = [job.lease for job in worker.held] + [lease for lease, _ in worker.results]
+        running = tuple((lease, worker.epochs[lease]) for lease in leases)
         info = WorkerInfo(worker.name, "light", os.getpid(), 1.0, "0", running=running)
         reply = wire.unpack(line.call(MASTER_OBJECT, "register", wire.pack_info(info), timeout_s=30.0))
-        worker.session = wire.unpack_registration(reply[1]).session
+        registration = wire.unpack_registration(reply[1])
+        worker.session, worker.epoch = registration.session, registration.epoch
         worker.line, worker.pause, worker.waiting = line, 0.1, False
         worker.incoming.clear()
         line._sock.settimeout(0)
@@ -102,7 +106,8 @@ class LightFleet:
         worker.seq += 1
         running = tuple(job.lease for job in worker.held)
         room = worker.prefetch - len(running)
-        request = Request(worker.seq, tuple(worker.results), (), running, room, 0.0 if running else WAIT_S)
+        wait_s = 0.0 if running else WAIT_S
+        request = Request(worker.seq, tuple(worker.results), (), running, room, wait_s, worker.turnaround)
         payload = wire.pack_request(worker.session, request)
         data = MSGPACK.dumps_call(MASTER_OBJECT, "exchange", (payload,), {})
         worker.waiting, worker.asked = True, time.monotonic()
@@ -150,10 +155,15 @@ class LightFleet:
         if reply[0] != "ok":
             raise SystemExit(f"the master says {reply}")
         answer = wire.unpack_answer(reply[1])
+        worker.epochs.update((job.lease, worker.epoch) for job in answer.jobs)
+        if answer.jobs and worker.held:
+            worker.turnaround = now - worker.asked
         if answer.jobs:
             self.turnarounds.append(now - worker.asked)
         acked = set(answer.acks)
         self.acknowledged += acked
+        for lease in acked:
+            worker.epochs.pop(lease, None)
         worker.results = [(lease, outcome) for lease, outcome in worker.results if lease not in acked]
         worker.prefetch = max(1, answer.prefetch)
         if answer.stop is not None:
@@ -162,22 +172,25 @@ class LightFleet:
         was_idle = not worker.held
         worker.held.extend(answer.jobs)
         if worker.held and was_idle:
-            worker.began = now
-            self.at(now + self.job_s, worker, "finish")
+            self.begin(worker, now)
         if not worker.held:
             self.exchange(worker)
+
+    def begin(self, worker: Light, now: float) -> None:
+        """Start the first held job; jobs differ a little, so that workers do not move in step."""
+        worker.job_s = self.job_s * random.uniform(0.8, 1.2)
+        self.at(now + worker.job_s, worker, "finish")
 
     def finish(self, worker: Light) -> None:
         """End the running job, begin the next one, and tell the master."""
         now = time.monotonic()
         job = worker.held.popleft()
         loss = sum(value for value in job.config.values() if isinstance(value, float)) + 1.0 / job.budget
-        worker.results.append((job.lease, Completed(loss, {}, now - worker.began)))
-        worker.busy_s += self.job_s
+        worker.results.append((job.lease, Completed(loss, {}, worker.job_s)))
+        worker.busy_s += worker.job_s
         self.finished += 1
         if worker.held:
-            worker.began = now
-            self.at(now + self.job_s, worker, "finish")
+            self.begin(worker, now)
         if worker.line is not None and not worker.waiting and len(worker.held) <= worker.prefetch // 2:
             self.exchange(worker)
 
