@@ -52,7 +52,7 @@ class Light:
     results: list[Any] = field(default_factory=list)
     prefetch: int = 1
     job_s: float = 0.0
-    asked: float = math.inf
+    asked: float = 0.0
     waiting: bool = False
     pause: float = 0.1
     busy_s: float = 0.0
