@@ -264,9 +264,10 @@ class Master:
 
     def _handle(self, command: Command) -> Reply:
         transition = self.scheduler.handle(command)
-        at = self._clock.now()
-        self._committer.add([(at, event) for event in transition.events])
-        self.failures.extend(event for event in transition.events if isinstance(event, TrialFailed))
+        if transition.events:
+            at = self._clock.now()
+            self._committer.add([(at, event) for event in transition.events])
+            self.failures.extend(event for event in transition.events if isinstance(event, TrialFailed))
         return transition.reply
 
     def _end_lease(self, lease: int, outcome: Outcome) -> bool:
