@@ -47,9 +47,10 @@ class Books:
     def handle(self, command: Command) -> Reply:
         """Have the scheduler decide, and write down what it decided."""
         transition = self.scheduler.handle(command)
-        at = self._clock.now()
-        self._committer.add([(at, event) for event in transition.events])
-        self.failures.extend(event for event in transition.events if isinstance(event, TrialFailed))
+        if transition.events:
+            at = self._clock.now()
+            self._committer.add([(at, event) for event in transition.events])
+            self.failures.extend(event for event in transition.events if isinstance(event, TrialFailed))
         return transition.reply
 
     def note(self, fact: WorkerJoined | WorkerLeft) -> None:

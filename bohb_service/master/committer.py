@@ -49,8 +49,9 @@ class Committer:
             return
         self._appended += len(entries)
         with self._condition:
+            if not self._entries:  # else the thread is busy, or was notified already
+                self._condition.notify()
             self._entries.extend(entries)
-            self._condition.notify()
 
     def when_durable(self, callback: Callable[[], None]) -> None:
         """Run a callback when everything added so far is durable; at once if it is already."""

@@ -53,7 +53,7 @@ class BudgetHistory:
         for first in range(0, len(self._waiting), _ENCODED_AT_ONCE):
             self._take_in(self._waiting[first : first + _ENCODED_AT_ONCE])
         self._waiting.clear()
-        return self._points[start:stop]
+        return self._points[: self._size][start:stop]
 
     def _take_in(self, new: Sequence[Observation]) -> None:
         points = self._space.encode([observation.values for observation in new])

@@ -2,6 +2,7 @@
 
 import importlib
 from dataclasses import fields
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,12 @@ def trial_to_dict(trial: "TrialResult") -> dict[str, Any]:
 
 def _plain(row: "DataclassInstance") -> dict[str, Any]:
     """The fields of a row by name. Their values are not copied, as `asdict` would: `strict` does that."""
-    return {field.name: getattr(row, field.name) for field in fields(row)}
+    return {name: getattr(row, name) for name in _names(type(row))}
+
+
+@cache
+def _names(kind: "type[DataclassInstance]") -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def run_to_status(run: "Run") -> dict[str, Any]:

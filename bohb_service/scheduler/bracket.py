@@ -42,7 +42,7 @@ class Bracket:
     @property
     def free_places(self) -> int:
         """Number of new configurations that rung 0 still takes."""
-        return self.plan[0].size - len(self.members[0]) if self.rung == 0 else 0
+        return self.plan[0].size - len(self.members[0]) if len(self.members) == 1 else 0
 
     @property
     def has_work(self) -> bool:

@@ -104,6 +104,8 @@ class Scheduler:
         rules = self.settings.stop
         if rules.evaluations is not None:
             needed = min(needed, rules.evaluations - self.state.started - len(self.state.unassigned))
+        if needed <= 0:
+            return 0
         places = sum(self.state.brackets[index].free_places for index in self.state.with_work) - len(
             self.state.unassigned
         )

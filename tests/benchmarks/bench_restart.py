@@ -1,6 +1,6 @@
 """What a large journal costs: restart of its master, proposals, reading of its results, and each event of it.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/bench_restart.py [--trials N]
+    OMP_NUM_THREADS=1 python -m tests.benchmarks.bench_restart [--trials N]
 
 The journal is made by the real scheduler, with configurations drawn at random and evaluated by a cheap function, and
 is kept in the folder for temporary files. The master is killed (SIGKILL) and started again; its CPU seconds include the
@@ -12,147 +12,44 @@ import os
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import argparse
-import itertools
+import gc
 import platform
-import random
+import queue
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
-from collections import deque
 from pathlib import Path
 
-import numpy as np
 import psutil
 import yaml
 
+from bohb_service.clock import SystemClock
 from bohb_service.errors import TransportError
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
-from bohb_service.master.plan import settings_for
+from bohb_service.master.master import Master
+from bohb_service.master.terms import StudyFacts
 from bohb_service.rpc.client import AdminClient
-from bohb_service.scheduler.commands import Ask, Suggest, Tell
-from bohb_service.scheduler.events import Event, MasterStarted
-from bohb_service.scheduler.outcomes import Completed, Failed
-from bohb_service.scheduler.replies import Wait
-from bohb_service.scheduler.scheduler import Scheduler
-from bohb_service.space import SearchSpace, read_space
-from bohb_service.study import Study, parse_study
+from bohb_service.rpc.messages import Answer, Request, WorkerInfo
+from bohb_service.scheduler.replies import Job
+from tests.large_run import Simulation, large_study, write_run
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-OBJECTIVE = f"{Path(__file__).parent.parent / 'objectives.py'}:SumOfValues"
-N_WORKERS = 64
-BATCH = 4096
-GROUP = 64
-
-SPACE = {
-    **{f"rate{i}": {"type": "float", "low": 1e-6, "high": 1.0, "log": True} for i in range(4)},
-    **{f"share{i}": [0.0, 1.0] for i in range(4)},
-    **{f"size{i}": {"type": "int", "low": 1, "high": 1024, "log": True} for i in range(3)},
-    **{f"choice{i}": ["adam", "sgd", "rmsprop", "lion"] for i in range(3)},
-    **{f"switch{i}": [True, False] for i in range(2)},
-}
-
-
-def make_study(n_trials: int) -> Study:
-    """A study that is never done, of a name that tells its size."""
-    data = {
-        "name": f"large-{n_trials}",
-        "worker": OBJECTIVE,
-        "space": SPACE,
-        "fidelity": {"min": 1, "max": 81},
-        "method": {"name": "bohb", "eta": 3},
-        "stop": {"evaluations": 100 * n_trials},
-    }
-    return parse_study(data, base=Path.cwd(), source="bench")
-
-
-class Simulation:
-    """A study with many workers, evaluated in no time.
-
-    Args:
-        study: The study.
-    """
-
-    def __init__(self, study: Study) -> None:
-        self.scheduler = Scheduler(settings_for(study, offers_refit=False))
-        self._space = SearchSpace(read_space(study.space).configuration_space)
-        self._chance = random.Random(0)
-        self._drawn: deque[dict] = deque()
-        self._running: deque[tuple[int, dict, float]] = deque()
-        self._worker = itertools.cycle(f"node{i // 8:02}.cluster-{4711 + i}-{i:02}" for i in range(N_WORKERS))
-
-    def step(self) -> list[Event]:
-        """The events of one result and of the leases that follow; with nobody waiting for long."""
-        events: list[Event] = []
-        if len(self._running) >= N_WORKERS:
-            self._tell(events)
-        while len(self._running) < N_WORKERS:
-            transition = self.scheduler.handle(Ask(next(self._worker)))
-            events += transition.events
-            if isinstance(transition.reply, Wait):
-                number = len(self.scheduler.state.configurations)
-                origin = "prior" if self._chance.random() < 0.33 else "model"
-                events += self.scheduler.handle(Suggest(number, self._draw(), origin)).events
-                continue
-            job = transition.reply
-            self._running.append((job.lease, job.config, job.budget))
-        return events
-
-    def _draw(self) -> dict:
-        if not self._drawn:
-            rng = np.random.default_rng(len(self.scheduler.state.configurations))
-            self._drawn.extend(self._space.decode(self._space.sample(BATCH, rng)))
-        return self._drawn.popleft()
-
-    def _tell(self, events: list[Event]) -> None:
-        self._running.rotate(-self._chance.randrange(4))
-        lease, config, budget = self._running.popleft()
-        seconds = budget * self._chance.uniform(0.8, 1.2)
-        if self._chance.random() < 0.01:
-            outcome = Failed("exception", "ValueError: diverged", "Traceback (most recent call last): ...", seconds)
-        else:
-            loss = sum(config[f"share{i}"] for i in range(4)) + self._chance.random() / budget
-            outcome = Completed(loss, {"accuracy": 1 - loss / 5, "epochs": int(budget)}, seconds, ((budget, loss),))
-        events += self.scheduler.handle(Tell(lease, outcome)).events
 
 
 def make_run(n_trials: int) -> tuple[Path, Path]:
     """The study file and the run directory of so many trials; made once."""
     folder = Path(tempfile.gettempdir()) / f"bohb-bench-restart-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    study = make_study(n_trials)
+    study = large_study(n_trials)
     file, run = folder / f"{study.name}.yaml", RunDirectory(folder / study.name)
-    if run.journal.exists():
-        return file, run.path
-    shutil.rmtree(run.path, ignore_errors=True)
-    run.prepare()
-    file.write_text(yaml.safe_dump(study.model_dump(mode="json", exclude_unset=True)))
-    meta = {
-        "study": study.to_json(),
-        "study_id": "0" * 32,
-        "space": read_space(study.space).to_json(),
-        "refit": "false",
-        "version": "0",
-    }
-    draft = run.path / "draft.sqlite"
-    journal = SqliteJournal.create(draft, meta)
-    started = MasterStarted("0", "localhost", 1)
-    simulation = Simulation(study)
-    simulation.scheduler.state.apply(started)
-    events: list[Event] = [started]
-    at = 1.7e9
-    while simulation.scheduler.state.started < n_trials:
-        events += simulation.step()
-        at += 0.01
-        if len(events) >= 20_000:
-            journal.append([(at, event) for event in events])
-            events = []
-    journal.append([(at, event) for event in events])
-    journal.close()
-    draft.rename(run.journal)
+    if not run.journal.exists():
+        shutil.rmtree(run.path, ignore_errors=True)
+        file.write_text(yaml.safe_dump(study.model_dump(mode="json", exclude_unset=True)))
+        write_run(study, run, n_trials)
     return file, run.path
 
 
@@ -226,6 +123,14 @@ def measure_restart(file: Path, directory: Path, n_proposals: int) -> None:
         master.wait()
 
 
+LAUNCHER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**10)
+"""
+
+
 def measure_reading(directory: Path) -> None:
     """CPU and peak memory of what reads the results, each in a process of its own."""
     master = str(SCRIPTS / "bohb-master")
@@ -237,34 +142,76 @@ def measure_reading(directory: Path) -> None:
         "bohb-master status": [master, "status", str(directory)],
     }
     for name, command in commands.items():
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, exit_status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(exit_status)
-        cpu_s, peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**10
-        print(f"{name:28} CPU {cpu_s:6.2f} s, peak {peak:6.1f} MiB, exit code {process.returncode}", flush=True)
+        # The peak that the system tells of a process is never below the size of the one that started it.
+        launcher = [sys.executable, "-S", "-c", LAUNCHER, *command]
+        text = subprocess.run(launcher, capture_output=True, text=True, check=True).stdout
+        exit_status, cpu_s, peak = text.split()
+        if exit_status != "0":
+            raise SystemExit(f"{name} failed")
+        print(f"{name:28} CPU {float(cpu_s):6.2f} s, peak {float(peak):6.1f} MiB", flush=True)
 
 
-def measure_events(n_trials: int, n_steps: int) -> None:
-    """CPU of scheduler and journal for a result and the lease that follows, at the beginning and after many trials."""
-    simulation = Simulation(make_study(n_trials))
+class Floor:
+    """A master whose workers evaluate in no time, all in one process: what an exchange costs beside the wire.
+
+    Args:
+        simulation: Goes on from here.
+        journal: Where the events go.
+    """
+
+    def __init__(self, simulation: Simulation, journal: SqliteJournal) -> None:
+        self._simulation = simulation
+        self._posted = queue.SimpleQueue()
+        facts = StudyFacts("bench", "0", "", {}, "", None, None)
+        self._master = Master(simulation.scheduler, journal, facts, SystemClock(), self._posted.put, lambda: simulation)
+        self.n_answers = 0
+        held: dict[str, list[Job]] = {}
+        for lease, trial in simulation.scheduler.state.current.items():
+            held.setdefault(trial.worker, []).append(simulation.scheduler.state.job(lease))
+        for name in simulation.workers:
+            jobs = tuple(held.get(name, ()))
+            info = WorkerInfo(name, "elsewhere", 1, 0.0, "0", running=tuple(job.lease for job in jobs))
+            self._say(self._master.register(info).session, 1, jobs)
+
+    def _say(self, session: str, seq: int, jobs: tuple[Job, ...]) -> None:
+        """Deliver the outcomes of jobs, and ask for one more."""
+        results = tuple((job.lease, self._simulation.outcome(job)) for job in jobs)
+
+        def answered(answer: Answer) -> None:
+            self.n_answers += 1
+            self._posted.put(lambda: self._say(session, seq + 1, answer.jobs))
+
+        self._master.exchange(session, Request(seq, results, max_jobs=1, wait_s=20.0), answered)
+
+    def exchange(self, n: int) -> float:
+        """CPU seconds of so many exchanges, those of the threads included."""
+        until, began = self.n_answers + n, time.process_time()
+        while self.n_answers < until:
+            self._posted.get(timeout=60)()
+        return time.process_time() - began
+
+    def close(self) -> None:
+        """End the master's threads."""
+        self._master.close()
+
+
+def measure_exchanges(n_trials: int, n_exchanges: int) -> None:
+    """CPU of a result and the lease that follows, at the beginning and after many trials."""
     for size in sorted({0, n_trials}):
+        simulation = Simulation(large_study(n_trials))
         while simulation.scheduler.state.started < size:
             simulation.step()
+        gc.freeze()
         with tempfile.TemporaryDirectory() as folder:
             journal = SqliteJournal.create(Path(folder) / "journal.sqlite", {})
-            deciding_s = writing_s = 0.0
-            for _ in range(n_steps // GROUP):
-                began = time.process_time()
-                events = [(time.time(), event) for _ in range(GROUP) for event in simulation.step()]
-                middle = time.process_time()
-                journal.append(events)
-                deciding_s += middle - began
-                writing_s += time.process_time() - middle
+            floor = Floor(simulation, journal)
+            floor.exchange(1000)
+            cpu_s = floor.exchange(n_exchanges)
+            floor.close()
             journal.close()
-        steps = n_steps // GROUP * GROUP
         print(
-            f"a result and a lease after {size:6} trials: scheduler {1e6 * deciding_s / steps:5.1f} us, "
-            f"journal in groups of {GROUP} {1e6 * writing_s / steps:5.1f} us of CPU",
+            f"exchange of a result for a job after {size:6} trials: {1e6 * cpu_s / n_exchanges:5.1f} us of CPU, "
+            "configurations drawn and outcomes made up included",
             flush=True,
         )
 
@@ -276,7 +223,7 @@ def main() -> None:
     parser.add_argument("--proposals", type=int, default=300)
     arguments = parser.parse_args()
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    measure_events(arguments.trials, 10_000)
+    measure_exchanges(arguments.trials, 20_000)
     file, directory = make_run(arguments.trials)
     size = RunDirectory(directory).journal.stat().st_size
     print(f"{arguments.trials} trials, journal of {size / 2**20:.1f} MiB")

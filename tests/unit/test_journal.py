@@ -1,3 +1,4 @@
+import gc
 import os
 import re
 import sqlite3
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bohb_service.errors import JournalCorruptError, JournalError, JournalWriteError, RunLockedError
-from bohb_service.journal.codec import decode_event
+from bohb_service.journal.codec import decode_event, decode_events, encode_event
 from bohb_service.journal.memory import MemoryJournal
+from bohb_service.journal.replay import replay
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.journal.sqlite import APPLICATION_ID, SqliteJournal
 from bohb_service.scheduler.events import StudyStopped
@@ -197,6 +199,53 @@ def test_a_missing_record_is_noticed(tmp_path):
 def test_an_event_that_cannot_be_read_is_named(kind, text):
     with pytest.raises(JournalCorruptError, match=re.escape(kind)):
         decode_event(kind, text)
+
+
+def test_events_are_the_same_together_as_one_by_one():
+    rows = [encode_event(event) for event in ONE_OF_EACH]
+    assert list(decode_events(rows)) == [decode_event(*row) for row in rows] == list(ONE_OF_EACH)
+    assert list(decode_events([])) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("Unheard", "{}"),
+        ("StudyStopped", "{}"),
+        ("StudyStopped", "not json"),
+        ("StudyStopped", "[1]"),
+        ("StudyReopened", "{},{}"),
+        ("StudyReopened", ""),
+        ("TrialCompleted", '{"trial": "x.y"}'),
+        ("TrialLeased", '{"trial":"0.0","bracket":0,"budget":1,"lease":0,"attempt":1,"worker":7}'),
+    ],
+)
+def test_an_event_among_others_that_cannot_be_read_is_named_when_it_comes(kind, text):
+    good = encode_event(StudyStopped("a"))
+    events = decode_events([good, good, (kind, text), good])
+    assert [next(events), next(events)] == [StudyStopped("a")] * 2
+    with pytest.raises(JournalCorruptError, match=re.escape(kind)):
+        next(events)
+
+
+def test_a_replay_tells_which_file_and_record_are_wrong_and_collects_again(tmp_path):
+    journal = SqliteJournal.create(tmp_path / "journal.sqlite", {})
+    journal.append([(1.0, StudyStopped("a")), (2.0, StudyStopped("b"))])
+    seen = []
+    replay(journal, lambda record: seen.append((record.seq, gc.isenabled())))
+    assert seen == [(1, False), (2, False)]
+    assert gc.isenabled()
+
+    def refuse(_record):
+        raise KeyError("no")
+
+    with pytest.raises(JournalCorruptError, match=r"journal\.sqlite: record 1 contradicts"):
+        replay(journal, refuse)
+    journal._connection.execute("UPDATE events SET body = 'no json' WHERE seq = 2")
+    with pytest.raises(JournalCorruptError, match=r"journal\.sqlite: .*cannot read: StudyStopped 'no json'"):
+        replay(journal, seen.append)
+    assert gc.isenabled()
+    journal.close()
 
 
 def test_a_missing_journal_is_said_so(tmp_path):

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bohb_service.cli.edge import print_run
 from bohb_service.errors import BohbError
 from bohb_service.master.status import progress_of
 from bohb_service.results.run import load_run
@@ -149,3 +150,13 @@ def test_a_table_without_pandas(run, monkeypatch):
 
     with pytest.raises(BohbError, match="pip install pandas"):
         run.to_dataframe()
+
+
+@pytest.mark.parametrize("n_outcomes", [0, 1, 12])
+def test_what_is_printed_is_the_whole_run_one_line_a_trial(n_outcomes, tmp_path, capsys):
+    run = load_run(b.play(b.make_study(), tmp_path, n_outcomes=n_outcomes))
+    print_run(run)
+    text = capsys.readouterr().out
+    assert json.loads(text) == run.to_dict()
+    assert list(json.loads(text)) == list(run.to_dict())
+    assert sum(line.startswith('    {"trial": ') for line in text.splitlines()) == len(run.trials)
