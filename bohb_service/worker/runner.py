@@ -272,9 +272,7 @@ class WorkerRunner:
         for event in events:
             if not isinstance(event, Reported):
                 self._head_since = self._clock.monotonic()
-            if isinstance(event, Finished | SetupFailed | Dropped) and event.job.lease in self._disowned:
-                self._disowned.discard(event.job.lease)
-                self._giving_back.discard(event.job.lease)
+            if not isinstance(event, Reported | Broken) and self._has_ended_unwanted(event):
                 log_dropped(event.job)
                 continue
             match event:
@@ -300,6 +298,14 @@ class WorkerRunner:
                     self._broken = event
                 case _:
                     assert_never(event)
+
+    def _has_ended_unwanted(self, event: Started | Finished | SetupFailed | Dropped) -> bool:
+        lease = event.job.lease
+        if isinstance(event, Started) or lease not in self._disowned:
+            return False
+        self._disowned.discard(lease)
+        self._giving_back.discard(lease)
+        return True
 
     def _drain(self) -> bool:
         """Take no more jobs and give back those not begun; whether nothing is left to do."""

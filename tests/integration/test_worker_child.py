@@ -470,6 +470,19 @@ def test_a_dropped_job_that_has_not_begun_never_runs(bench):
     assert not (one.folder / "grandchild").exists()
 
 
+def test_a_drop_behind_a_long_job_costs_no_process(bench):
+    one = bench()
+    one.submit("naps_longer", "starts_a_process", "ok")
+    one.trace("napping")
+    process = one.supervisor.pid
+    one.supervisor.drop(1)
+    one.until(lambda: not one.supervisor.held)
+
+    assert [event.job.lease for event in one.of_kind(Dropped)] == [1]
+    assert one.outcome(2).loss == 0.5
+    assert one.supervisor.pid == process
+
+
 def test_a_running_job_that_is_dropped_is_killed_and_the_others_go_on(bench):
     one = bench()
     one.submit("sleeps", "ok", "ok")

@@ -24,6 +24,8 @@ from bohb_service.scheduler.events import (
     TrialLeased,
     TrialRequeued,
     WarmStarted,
+    WorkerJoined,
+    WorkerLeft,
 )
 from bohb_service.scheduler.outcomes import Failed, Released
 from bohb_service.scheduler.trial import REFIT_RUNG, TrialId
@@ -61,6 +63,8 @@ def test_lines_of_events(logged):
     lines = EventLines()
     events = [
         MasterStarted("1.0", "head", 7),
+        WorkerJoined("local-1", "node", 8, "1.0"),
+        WorkerLeft("local-1", "drained", is_lost=False),
         WarmStarted(()),
         BracketOpened(0, (Rung(9, 1), Rung(3, 3.5))),
         ConfigurationSuggested(12, {"x": 0.25, "kind": "a b"}, "model"),
@@ -76,6 +80,8 @@ def test_lines_of_events(logged):
 
     assert logged() == [
         f"{TIME} master started version=1.0 host=head pid=7",
+        f"{TIME} worker joined worker=local-1 host=node pid=8 version=1.0",
+        f"{TIME} worker left worker=local-1 reason=drained",
         f"{TIME} warm start observations=0",
         f"{TIME} bracket opened bracket=0 rungs=9@1,3@3.5",
         f'{TIME} configuration suggested configuration=12 origin=model config.x=0.25 config.kind="a b"',
@@ -98,6 +104,7 @@ def test_what_went_wrong_is_a_warning(logged):
             (AT, TrialLeased(trial, 0, 1, 0, 1, "w")),
             (AT, TrialRequeued(trial, 0, "lost", "gone", used_attempt=True)),
             (AT, TrialLeased(trial, 0, 1, 1, 2, "w")),
+            (AT, WorkerLeft("w", "its process died", is_lost=True)),
             (AT, TrialAbandoned(trial, 1, "lost", "gone")),
             (AT, TrialFailed(trial, 1, "exception", 'ValueError: "x"\nis bad', "Traceback", 0.5)),
             (AT, TrialRequeued(trial, 1, "stopped", "the search ended", used_attempt=False)),
@@ -107,6 +114,7 @@ def test_what_went_wrong_is_a_warning(logged):
     error = r'error="ValueError: \"x\"\nis bad"'
     assert logged() == [
         f"{TIME} WARNING trial requeued trial=1.0 bracket=0 budget=1 reason=lost why=gone worker=w",
+        f'{TIME} WARNING worker lost worker=w reason="its process died"',
         f"{TIME} WARNING trial abandoned trial=1.0 bracket=0 budget=1 reason=lost why=gone worker=w",
         f"{TIME} WARNING trial failed trial=1.0 bracket=0 budget=1 reason=exception {error} seconds=0.5 worker=w",
     ]
