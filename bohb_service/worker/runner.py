@@ -270,10 +270,7 @@ class WorkerRunner:
 
     def _take_events(self, events: list[SupervisorEvent]) -> None:
         for event in events:
-            if not isinstance(event, Reported):
-                self._head_since = self._clock.monotonic()
-            if not isinstance(event, Reported | Broken) and self._has_ended_unwanted(event):
-                log_dropped(event.job)
+            if self._is_unwanted(event):
                 continue
             match event:
                 case Started(job):
@@ -299,12 +296,17 @@ class WorkerRunner:
                 case _:
                     assert_never(event)
 
-    def _has_ended_unwanted(self, event: Started | Finished | SetupFailed | Dropped) -> bool:
+    def _is_unwanted(self, event: SupervisorEvent) -> bool:
+        """Whether this is the end of a disowned job; also note that the process has turned to another one."""
+        if isinstance(event, Reported | Broken):
+            return False
+        self._head_since = self._clock.monotonic()
         lease = event.job.lease
         if isinstance(event, Started) or lease not in self._disowned:
             return False
         self._disowned.discard(lease)
         self._giving_back.discard(lease)
+        log_dropped(event.job)
         return True
 
     def _drain(self) -> bool:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import psutil
@@ -474,7 +475,15 @@ def test_a_drop_behind_a_long_job_costs_no_process(bench):
     one = bench()
     one.submit("naps_longer", "starts_a_process", "ok")
     one.trace("napping")
-    process = one.supervisor.pid
+    process, channel = one.supervisor.pid, one.supervisor._process.channel
+    receive, kept = channel.receive_ready, deque()
+
+    def receive_one():
+        """As if the process paused between the end of the one and the word on the other."""
+        kept.extend(receive())
+        return [kept.popleft()] if kept else []
+
+    channel.receive_ready = receive_one
     one.supervisor.drop(1)
     one.until(lambda: not one.supervisor.held)
 

@@ -20,8 +20,8 @@ from bohb_service.journal.memory import MemoryJournal
 from bohb_service.master.master import Master
 from bohb_service.master.terms import StudyFacts
 from bohb_service.optimizer.observation import Suggestion
-from bohb_service.results.run import load_run
 from bohb_service.results.rows import LostWorker
+from bohb_service.results.run import load_run
 from bohb_service.results.summary import summary_of
 from bohb_service.rpc.messages import Report, Request, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
