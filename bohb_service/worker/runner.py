@@ -272,12 +272,7 @@ class WorkerRunner:
 
     def _take_events(self, events: list[SupervisorEvent]) -> None:
         for event in events:
-            if not isinstance(event, Reported):
-                self._head_since = self._clock.monotonic()
-            if isinstance(event, Finished | SetupFailed | Dropped) and event.job.lease in self._disowned:
-                self._disowned.discard(event.job.lease)
-                self._giving_back.discard(event.job.lease)
-                log_dropped(event.job)
+            if self._is_unwanted(event):
                 continue
             match event:
                 case Started(job):
@@ -302,6 +297,19 @@ class WorkerRunner:
                     self._broken = event
                 case _:
                     assert_never(event)
+
+    def _is_unwanted(self, event: SupervisorEvent) -> bool:
+        """Whether this is the end of a disowned job; also note that the process has turned to another one."""
+        if isinstance(event, Reported | Broken):
+            return False
+        self._head_since = self._clock.monotonic()
+        lease = event.job.lease
+        if isinstance(event, Started) or lease not in self._disowned:
+            return False
+        self._disowned.discard(lease)
+        self._giving_back.discard(lease)
+        log_dropped(event.job)
+        return True
 
     def _drain(self) -> bool:
         """Take no more jobs and give back those not begun; whether nothing is left to do."""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 
 import psutil
@@ -468,6 +469,27 @@ def test_a_dropped_job_that_has_not_begun_never_runs(bench):
     assert [event.job.lease for event in one.of_kind(Dropped)] == [1]
     assert [event.job.lease for event in one.of_kind(Started)] == [0, 2]
     assert not (one.folder / "grandchild").exists()
+
+
+def test_a_drop_behind_a_long_job_costs_no_process(bench):
+    one = bench()
+    one.submit("naps_longer", "starts_a_process", "ok")
+    one.trace("napping")
+    process, channel = one.supervisor.pid, one.supervisor._process.channel
+    receive, kept = channel.receive_ready, deque()
+
+    def receive_one():
+        """As if the process paused between the end of the one and the word on the other."""
+        kept.extend(receive())
+        return [kept.popleft()] if kept else []
+
+    channel.receive_ready = receive_one
+    one.supervisor.drop(1)
+    one.until(lambda: not one.supervisor.held)
+
+    assert [event.job.lease for event in one.of_kind(Dropped)] == [1]
+    assert one.outcome(2).loss == 0.5
+    assert one.supervisor.pid == process
 
 
 def test_a_running_job_that_is_dropped_is_killed_and_the_others_go_on(bench):

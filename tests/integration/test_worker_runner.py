@@ -18,11 +18,12 @@ import pytest
 
 from bohb_service.api.study_run import StudyRun
 from bohb_service.errors import MasterUnreachableError, ProtocolError, UnknownSessionError
-from bohb_service.rpc.messages import Answer, Registration, Report, WorkerInfo
+from bohb_service.rpc.messages import FAULT, Answer, Registration, Report, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 from bohb_service.study import parse_study
+from bohb_service.worker import runner
 from bohb_service.worker.runner import WorkerRunner
 
 OBJECTIVES = Path(__file__).parents[1] / "objectives.py"
@@ -159,6 +160,8 @@ def test_many_short_jobs_share_exchanges(master, tmp_path):
 
     assert [one.outcomes[lease].loss for lease in range(300)] == [lease / 1000 for lease in range(300)]
     assert max(len(request.running) for request in one.requests) <= 16
+    assert len(one.requests) < 300 / 4
+    assert max(request.turnaround_s for request in one.requests) > 0.0
     delivered = [lease for request in one.requests for lease, _ in request.results]
     assert sorted(delivered) == list(range(300))
 
@@ -510,6 +513,93 @@ def test_an_orderly_stop_runs_teardown(master, tmp_path):
     assert run(one, tmp_path) == 0
 
     assert (tmp_path / "torn-down").exists()
+
+
+def test_what_was_fetched_ahead_goes_back_when_the_running_job_is_a_long_one(master, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    one = master("ok", "naps_longer", "counts", "counts", prefetch=3, heartbeat_s=0.05)
+    given_back = []
+
+    def look(request):
+        given_back.extend(lease for lease, outcome in request.results if isinstance(outcome, Released))
+
+    one.before = look
+
+    assert run(one, tmp_path) == 0
+
+    assert given_back[:2] == [2, 3]
+    assert one.outcomes[2] == Released("unstarted", "worker w/1 is at a long job")
+    assert isinstance(one.outcomes[1], Completed)
+    assert not (tmp_path / "counts").exists()
+
+
+def test_nothing_is_fetched_behind_a_long_job(master, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    one = master("ok", "naps_longer", prefetch=3, heartbeat_s=0.05)
+    asked = []
+    one.before = lambda request: asked.append((request.max_jobs, time.monotonic())) if request.running == (1,) else None
+
+    assert run(one, tmp_path) == 0
+
+    began = asked[0][1]
+    assert {wanted for wanted, at in asked if at > began + 0.25} == {0}
+    assert asked[0][0] == 2
+
+
+def test_a_new_job_waits_for_none_that_is_dropped(master, tmp_path, monkeypatch):
+    """After it has given jobs back, the worker asks for new ones as soon as the long job is over."""
+    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    one = master("ok", "naps_longer", "counts", "ok", prefetch=2, heartbeat_s=0.05)
+
+    assert run(one, tmp_path) == 0
+
+    assert isinstance(one.outcomes[2], Released)
+    assert isinstance(one.outcomes[3], Completed)
+
+
+# -- leases of another history of the study ------------------------------------------------------------------------
+
+
+def test_jobs_and_outcomes_that_the_master_never_granted_are_forgotten(master, tmp_path):
+    """The journal was restored from an older copy; the number of the running job is given to another one."""
+    one = master("ok", "sleeps", "counts", "counts", prefetch=3, heartbeat_s=0.05)
+    renewed = dataclasses.replace(one.registration, session="t", epoch="later", foreign=(0, 1, 2))
+    again = dataclasses.replace(one.waiting[1], config={"how": "naps"})
+
+    def restore(request):
+        if request.running == (1, 2, 3) and (tmp_path / "sleeping").exists():
+            one.registration = renewed
+            one.waiting.clear()
+            one.waiting.append(again)
+            one.outcomes.clear()
+            one.n_jobs = 2
+            raise UnknownSessionError("who are you?")
+
+    one.before = restore
+
+    assert run(one, tmp_path) == 0
+
+    assert one.infos[1].running == ((1, "epoch"), (2, "epoch"), (3, "epoch"))
+    assert not is_alive(int((tmp_path / "sleeping").read_text()))
+    # The one that it was granted in this history is done, the others are not.
+    assert {lease: outcome.loss for lease, outcome in one.outcomes.items()} == {1: 0.5, 3: 0.5}
+    assert (tmp_path / "counts").read_text() == "x"
+
+
+def test_a_goodbye_after_a_refusal_tells_it(master, tmp_path):
+    one = master("ok")
+
+    def refuse(request):
+        if request.results:
+            raise ProtocolError("a request has not the form that protocol expects")
+
+    one.before = refuse
+
+    assert run(one, tmp_path) == 4
+
+    assert one.goodbyes == [
+        ((), f"{FAULT}the master refused its request: a request has not the form that protocol expects")
+    ]
 
 
 # -- workers that cannot be used --------------------------------------------------------------------------------

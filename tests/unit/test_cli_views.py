@@ -4,6 +4,7 @@ import io
 import queue
 import re
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from bohb_service.journal.memory import MemoryJournal
 from bohb_service.master.master import Master
 from bohb_service.master.terms import StudyFacts
 from bohb_service.optimizer.observation import Suggestion
+from bohb_service.results.rows import LostWorker
 from bohb_service.results.run import load_run
 from bohb_service.results.summary import summary_of
 from bohb_service.rpc.messages import Report, Request, WorkerInfo
@@ -386,6 +388,23 @@ def test_the_status_says_that_a_master_does_not_answer(state):
     assert told in text_of(status_table({**status(), "state": state, "master": None}))
     assert told not in text_of(status_table({**status(), "state": state}))
     assert told not in text_of(status_table({**status(), "state": "interrupted", "master": None}))
+
+
+def test_the_status_says_for_how_many_workers_the_master_waits():
+    text = words(text_of(status_table({**status(n_workers=2), "min_workers": 5})))
+
+    assert "letter-mlp running: waiting for 2 of 5 workers" in text
+
+
+def test_the_summary_names_the_last_lost_worker(tmp_path):
+    run = load_run(b.play(b.make_study(), tmp_path))
+    lost = LostWorker("w3", "its process died")
+
+    def told(n_lost):
+        return words(text_of(summary_table(summary_of(replace(run, lost_workers=(lost,), n_lost_workers=n_lost))), 80))
+
+    assert "lost workers w3, its process died" in told(1)
+    assert "lost workers 7, the last one: w3, its process died" in told(7)
 
 
 def test_the_status_names_the_master():

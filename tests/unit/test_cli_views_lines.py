@@ -24,6 +24,8 @@ from bohb_service.scheduler.events import (
     TrialLeased,
     TrialRequeued,
     WarmStarted,
+    WorkerJoined,
+    WorkerLeft,
 )
 from bohb_service.scheduler.outcomes import Failed, Released
 from bohb_service.scheduler.state import StudyState
@@ -69,6 +71,8 @@ def test_lines_of_events(logged):
     trial, refit = TrialId(0, 0), TrialId(0, REFIT_RUNG)
     events = [
         MasterStarted("1.0", "head", 7),
+        WorkerJoined("local-1", "node", 8, "1.0"),
+        WorkerLeft("local-1", "drained", is_lost=False),
         WarmStarted(()),
         BracketOpened(0, (Rung(9, 1), Rung(3, 3.5))),
         ConfigurationSuggested(0, {"x": 0.25, "kind": "a b"}, "model"),
@@ -84,6 +88,8 @@ def test_lines_of_events(logged):
 
     assert logged() == [
         f"{TIME} master started version=1.0 host=head pid=7",
+        f"{TIME} worker joined worker=local-1 host=node pid=8 version=1.0",
+        f"{TIME} worker left worker=local-1 reason=drained",
         f"{TIME} warm start observations=0",
         f"{TIME} bracket opened bracket=0 rungs=9@1,3@3.5",
         f'{TIME} configuration suggested configuration=0 origin=model config.x=0.25 config.kind="a b"',
@@ -109,6 +115,7 @@ def test_what_went_wrong_is_a_warning(logged):
             TrialLeased(first, 0, 1, 0, 1, "w"),
             TrialRequeued(first, 0, "lost", "gone", used_attempt=True),
             TrialLeased(first, 0, 1, 1, 2, "w"),
+            WorkerLeft("w", "its process died", is_lost=True),
             TrialAbandoned(first, 1, "lost", "gone"),
             TrialFailed(first, 1, "exception", 'ValueError: "x"\nis bad', "Traceback", 0.5),
             TrialLeased(second, 0, 1, 2, 1, "w"),
@@ -119,6 +126,7 @@ def test_what_went_wrong_is_a_warning(logged):
     error = r'error="ValueError: \"x\"\nis bad"'
     assert logged() == [
         f"{TIME} WARNING trial requeued trial=0.0 bracket=0 budget=1 reason=lost why=gone worker=w",
+        f'{TIME} WARNING worker lost worker=w reason="its process died"',
         f"{TIME} WARNING trial abandoned trial=0.0 bracket=0 budget=1 reason=lost why=gone worker=w",
         f"{TIME} WARNING trial failed trial=0.0 bracket=0 budget=1 reason=exception {error} seconds=0.5 worker=w",
     ]

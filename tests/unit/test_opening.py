@@ -311,6 +311,7 @@ def test_the_study_files_space_comes_before_the_workers_own(given, name):
         ({"space": None}, r"space: worker 'module:Class' has no search space of its own"),
         ({"space": {"x": [1.0, 0.0]}}, "space.x"),
         ({"initial": [{"x": 0.5}, {"x": 1.5}]}, r"initial\.1: .*1\.5"),
+        ({"initial": [{"x": 0.5}, {"x": 0.1}, {"x": 0.5}]}, r"initial\[2\] is the same configuration as initial\[0\]"),
     ],
 )
 def test_a_study_that_cannot_begin_leaves_no_journal(place, keys, match):

@@ -16,9 +16,10 @@ from bohb_service.errors import JournalCorruptError, JournalError
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.optimizer.observation import Observation
+from bohb_service.results.rows import LostWorker
 from bohb_service.results.run import load_run
 from bohb_service.scheduler.commands import Suggest, Tell
-from bohb_service.scheduler.events import MasterStarted, TrialCompleted
+from bohb_service.scheduler.events import MasterStarted, TrialCompleted, WorkerLeft
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.state import StudyState
 from bohb_service.scheduler.trial import REFIT_RUNG, TrialId, TrialState
@@ -421,6 +422,21 @@ print(*sorted({{"numpy", "ConfigSpace", "pandas", "scipy", "rich"}} & sys.module
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert done.stdout.split() == []
+
+
+def test_lost_workers_and_those_that_left_in_order(tmp_path):
+    b.play(b.make_study(), tmp_path)
+    journal = SqliteJournal.open(tmp_path / "journal.sqlite")
+    journal.append([(b.START + 100, WorkerLeft("polite", "drained", is_lost=False))])
+    journal.append([(b.START + 100, WorkerLeft(f"w{k}", f"reason {k}", is_lost=True)) for k in range(25)])
+    journal.close()
+    run = load_run(tmp_path)
+
+    assert run.lost_workers == tuple(LostWorker(f"w{k}", f"reason {k}") for k in range(5, 25))
+    assert run.n_lost_workers == 25
+    assert run.status()["lost_workers"] == [{"name": f"w{k}", "reason": f"reason {k}"} for k in range(5, 25)]
+    assert run.to_dict()["lost_workers"] == run.status()["lost_workers"]
+    assert run.wall_s == load_run(b.play(b.make_study(), tmp_path / "same")).wall_s
 
 
 def test_masters_that_did_nothing(tmp_path):

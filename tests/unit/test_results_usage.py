@@ -12,6 +12,8 @@ from bohb_service.scheduler.events import (
     TrialFailed,
     TrialLeased,
     TrialRequeued,
+    WorkerJoined,
+    WorkerLeft,
 )
 from bohb_service.scheduler.trial import REFIT_RUNG, TrialId
 
@@ -20,6 +22,10 @@ MASTER = MasterStarted("1", "head", 1)
 
 def leased(lease, worker, rung=0):
     return TrialLeased(TrialId(lease, rung), 0, 1, lease, 1, worker)
+
+
+def joined(worker):
+    return WorkerJoined(worker, "node", 1, "1")
 
 
 def completed(lease, seconds, rung=0):
@@ -85,6 +91,35 @@ def test_a_worker_that_has_left_waits_for_nobody(reason):
     assert share(*entries, (30, leased(2, "a")), (40, completed(1, 40))) == pytest.approx(40 / (40 + 40))
     # It was silent, not dead.
     assert share(*entries, (12, completed(0, 12)), (40, completed(1, 40))) == pytest.approx(52 / (40 + 40))
+
+
+def test_a_worker_that_leaves_when_it_holds_nothing_waits_for_nobody_either():
+    entries = [
+        (0, MASTER),
+        (0, joined("a")),
+        (0, joined("b")),
+        (0, leased(0, "a")),
+        (0, leased(1, "b")),
+        (10, completed(0, 10)),
+        (15, WorkerLeft("a", "drained", is_lost=False)),
+    ]
+
+    assert share(*entries, (40, completed(1, 40))) == pytest.approx(50 / (15 + 40))
+    # What it was away does not count when it comes back.
+    back = [(20, joined("a")), (30, leased(2, "a")), (40, completed(2, 10)), (40, completed(1, 40))]
+    assert share(*entries, *back) == pytest.approx(60 / (15 + 10 + 40))
+    # Who leaves after the search has ended was there until its end.
+    late = [(40, completed(1, 40)), (40, StudyStopped("brackets")), (52, WorkerLeft("b", "bye", is_lost=False))]
+    assert share(*entries, *late) == pytest.approx(50 / (15 + 40))
+
+
+def test_a_worker_that_gives_a_lease_back_but_stays_waits_like_others():
+    given_back = TrialRequeued(TrialId(1, 0), 1, "unstarted", "it never got it", used_attempt=False)
+    entries = [(0, MASTER), (0, leased(0, "b")), (0, leased(1, "a")), (10, given_back), (40, completed(0, 40))]
+
+    assert share(*entries) == pytest.approx(40 / (10 + 40))
+    assert share((0, joined("a")), *entries) == pytest.approx(40 / (10 + 40))  # that was under another master
+    assert share(entries[0], (0, joined("a")), *entries[1:]) == pytest.approx(40 / (40 + 40))
 
 
 def test_a_worker_that_leaves_first_gives_back_what_it_has_not_begun():
@@ -202,3 +237,25 @@ def test_a_clock_that_is_set_back():
         seconds.append(time.seconds)
 
     assert seconds == [0, 10, 10, 10, 10]
+
+
+def test_the_time_in_which_a_master_waits_for_workers_does_not_count():
+    time = WorkingTime()
+    seconds = []
+    for at, event in (
+        (0, MASTER),
+        (10, leased(0, "a")),
+        (100, MasterStarted("1", "head", 1, "", min_workers=2)),
+        (110, joined("a")),
+        (120, completed(0, 10)),
+        (130, WorkerLeft("a", "drained", is_lost=False)),
+        (140, joined("b")),
+        (150, joined("a")),
+        (151, leased(1, "a")),
+        (153, completed(1, 2)),
+        (160, WorkerLeft("a", "bye", is_lost=False)),
+    ):
+        time.take(at, event)
+        seconds.append(time.seconds)
+
+    assert seconds == [0, 10, 10, 10, 10, 10, 10, 10, 11, 13, 13]
