@@ -237,7 +237,7 @@ class History:
         if trial.is_closed or (self.stop is not None and trial.rung is not None):
             self.broken("late-result", f"{name} gets a result after its rung or the search has ended")
         self.leases[body["lease"]].end = kind
-        if trial.lease is not None:
+        if trial.lease is not None and trial.lease < len(self.leases):
             self.leases[trial.lease].end = self.leases[trial.lease].end or "overtaken"
         trial.state, trial.lease = ("completed" if kind == "TrialCompleted" else "failed"), None
         self.results.append((kind, self._record, body))

@@ -16,7 +16,7 @@ import yaml
 from tests.chaos.checker import check
 
 HERE = Path(__file__).parent
-WORKERS = ("w0", "w1")
+WORKER = "w0"
 
 
 def command(program, *arguments):
@@ -25,7 +25,10 @@ def command(program, *arguments):
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory):
-    """The records of a small run with failures, lost attempts, a trial that was given up, and a final training."""
+    """The records of a small run with failures, lost attempts, a trial that was given up, and a final training.
+
+    With one worker the run is the same each time.
+    """
     folder = tmp_path_factory.mktemp("run")
     options = {"log": str(folder / "side.jsonl"), "seconds": 0.005, "long_seconds": 0.1, "n_fates": 8}
     study = {
@@ -37,20 +40,18 @@ def records(tmp_path_factory):
         "seed": 4,
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
-    run_dir, workers = folder / "run", []
-    for name in WORKERS:
-        with (folder / f"{name}.jsonl").open("wb") as log:
-            arguments = command("worker", "--run-dir", run_dir, "--log-json")
-            workers.append(subprocess.Popen(arguments, stderr=log, env={**os.environ, "BOHB_NAME": name}))
+    run_dir = folder / "run"
+    with (folder / f"{WORKER}.jsonl").open("wb") as log:
+        arguments = command("worker", "--run-dir", run_dir, "--log-json")
+        worker = subprocess.Popen(arguments, stderr=log, env={**os.environ, "BOHB_NAME": WORKER})
     try:
-        master = command("master", "run", folder / "study.yaml", "--run-dir", run_dir, "--min-workers", 2)
+        master = command("master", "run", folder / "study.yaml", "--run-dir", run_dir)
         done = subprocess.run(master, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
-        assert [worker.wait(20) for worker in workers] == [0, 0]
+        assert worker.wait(20) == 0
     finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
+        worker.kill()
+        worker.wait()
     return folder
 
 
@@ -61,7 +62,7 @@ class Records:
         rows: Kind and body of each record of the journal.
         study: The study.
         side: The side log.
-        told: A worker's log.
+        told: The worker's log.
         gap: Position of a record to leave out without closing the gap, or None.
     """
 
@@ -72,7 +73,7 @@ class Records:
             self.study = json.loads(*journal.execute("SELECT value FROM meta WHERE key = 'study'").fetchone())
         self.rows = [[kind, json.loads(body)] for kind, body in found]
         self.side = _lines(folder / "side.jsonl")
-        self.told = {name: _lines(folder / f"{name}.jsonl") for name in WORKERS}
+        self.told = _lines(folder / f"{WORKER}.jsonl")
         self.gap = None
 
     def check(self, folder):
@@ -84,10 +85,10 @@ class Records:
             rows = [(n, 0.0, kind, json.dumps(body)) for n, (kind, body) in enumerate(self.rows, 1) if n != self.gap]
             journal.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", rows)
             journal.commit()
-        for path, lines in [("side", self.side), *self.told.items()]:
+        for path, lines in (("side", self.side), (WORKER, self.told)):
             (folder / f"{path}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        logs = [folder / f"{name}.jsonl" for name in WORKERS]
-        return {violation.rule for violation in check(folder / "run", folder / "side.jsonl", logs)[1]}
+        found = check(folder / "run", folder / "side.jsonl", [folder / f"{WORKER}.jsonl"])[1]
+        return {violation.rule for violation in found}
 
     def find(self, kind, nth=0, **fields):
         """Position of a record."""
@@ -274,8 +275,10 @@ def leave_without_a_reason(records):
 
 
 def lease_to_a_worker_that_is_gone(records):
-    records.rows.insert(1, ["WorkerJoined", {"worker": "w0", "host": "here", "pid": 1, "version": "1"}])
-    records.rows.insert(2, ["WorkerLeft", {"worker": "w0", "reason": "its process died", "is_lost": True}])
+    at = records.find("TrialLeased", 5)
+    worker = records.rows[at][1]["worker"]
+    records.rows.insert(at, ["WorkerJoined", {"worker": worker, "host": "here", "pid": 1, "version": "1"}])
+    records.rows.insert(at + 1, ["WorkerLeft", {"worker": worker, "reason": "its process died", "is_lost": True}])
 
 
 def write_an_unknown_event(records):
@@ -322,17 +325,17 @@ def invent_a_result(records):
 
 
 def tell_before_it_is_durable(records):
-    line = next(line for line in records.told["w1"] if line["message"] == "job started")
+    line = next(line for line in records.told if line["message"] == "job started")
     line["lease"] = 1000
 
 
 def tell_another_attempt(records):
-    line = next(line for line in records.told["w1"] if line["message"] == "job started")
+    line = next(line for line in records.told if line["message"] == "job started")
     line["attempt"] += 1
 
 
 def lose_an_acknowledged_result(records):
-    acknowledged = [n for line in records.told["w0"] for n in line.get("leases", ())]
+    acknowledged = [n for line in records.told for n in line.get("leases", ())]
     wanted = next(
         i for i, (kind, b) in enumerate(records.rows) if kind == "TrialCompleted" and b["lease"] in acknowledged
     )
@@ -344,7 +347,7 @@ def lose_all_after_an_acknowledgement(records):
 
 
 def record_another_loss_than_was_delivered(records):
-    line = next(line for line in records.told["w0"] if line["message"] == "job finished")
+    line = next(line for line in records.told if line["message"] == "job finished")
     line["loss"] += 1.0
 
 
@@ -352,9 +355,8 @@ def acknowledge_the_return_of_a_lease_that_stays(records):
     start = records.find("TrialLeased", 6)
     body = records.rows[start][1]
     del records.rows[start + 1 :]
-    told = records.told[body["worker"]]
-    told.append({"message": "job released", "lease": body["lease"], "trial": body["trial"]})
-    told.append({"message": "outcomes acknowledged", "leases": [body["lease"]]})
+    records.told.append({"message": "job released", "lease": body["lease"], "trial": body["trial"]})
+    records.told.append({"message": "outcomes acknowledged", "leases": [body["lease"]]})
 
 
 DOCTORS = {
@@ -415,7 +417,7 @@ DOCTORS = {
 
 
 def test_the_records_of_a_real_run_are_clean(records):
-    run, side, logs = records / "run", records / "side.jsonl", [records / f"{name}.jsonl" for name in WORKERS]
+    run, side, logs = records / "run", records / "side.jsonl", [records / f"{WORKER}.jsonl"]
     history, violations = check(run, side, logs)
     assert violations == []
     assert history.is_finished
