@@ -58,6 +58,16 @@ def split_address(address: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+def is_address(text: str) -> bool:
+    """Whether a text from somebody else is a ``host:port`` that one could try to connect to."""
+    try:
+        host, port = split_address(text)
+        host.encode("idna")
+    except ValueError:
+        return False
+    return bool(host) and 0 < port < 65536
+
+
 def format_address(host: str, port: int) -> str:
     """``host:port``, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

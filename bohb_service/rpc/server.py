@@ -71,7 +71,6 @@ def _check_protocol(info: WorkerInfo) -> None:
         )
 
 
-@expose
 class MasterObject:
     """What workers call. Arguments and results are packed by `wire`; errors are told, never raised, across it."""
 
@@ -80,14 +79,17 @@ class MasterObject:
         self._daemon = daemon
         self._connections: dict[str, Connection] = {}
 
+    @expose
     def register(self, data: bytes) -> bytes:
         """Admit a worker."""
         return self._told(self._register, data)
 
+    @expose
     def exchange(self, data: bytes) -> bytes:
         """Deliver results, renew leases, lease jobs."""
         return self._told(self._exchange, data)
 
+    @expose
     def goodbye(self, data: bytes) -> bytes:
         """Let a worker go."""
         return self._told(self._goodbye, data)
