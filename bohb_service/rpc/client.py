@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bohb_service.errors import AuthenticationError, MasterUnreachableError, ProtocolError, UnknownSessionError
+from bohb_service.errors import CredentialsError, MasterUnreachableError, ProtocolError, UnknownSessionError
 from bohb_service.rpc import wire
 from bohb_service.rpc.access import Access
 from bohb_service.rpc.line import Line
@@ -34,17 +34,13 @@ class _Caller:
             MasterUnreachableError: No connection, or it broke, or no answer came in time.
             UnknownSessionError: The master does not know the session.
             ProtocolError: The master refused the call, or has never accepted this client.
+            CredentialsError: The client has nothing to show and must not do without, and never was accepted.
         """
         finished = False
         try:
             line = self._connected()
             reply = wire.unpack(line.call(self._target, method, *arguments, timeout_s=timeout_s))
             finished = True
-        except AuthenticationError as error:
-            # Once trusted, it is the place that has changed hands: the master may come back.
-            if self._was_trusted:
-                raise MasterUnreachableError(str(error)) from error
-            raise
         finally:
             if not finished:
                 self.close()
@@ -62,7 +58,13 @@ class _Caller:
 
     def _connected(self) -> Line:
         if self._line is None:
-            self._line = self._connect()
+            try:
+                self._line = self._connect()
+            except (ProtocolError, CredentialsError) as error:
+                # Once it was trusted, it is the place that has changed hands: the master may come back.
+                if self._was_trusted:
+                    raise MasterUnreachableError(str(error)) from error
+                raise
         return self._line
 
     def close(self) -> None:

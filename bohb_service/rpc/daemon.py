@@ -20,7 +20,7 @@ from bohb_service.rpc.gate import Gate, GateError
 from bohb_service.rpc.handshakes import Handshakes
 from bohb_service.rpc.loop import SPARE_DESCRIPTORS, EventLoop
 from bohb_service.rpc.pyro import ADMIN_OBJECT, GATE_OBJECT, MASTER_OBJECT, raise_descriptor_limit
-from bohb_service.rpc.serialisers import MSGPACK, dumps_for_stock_clients
+from bohb_service.rpc.serialisers import MSGPACK, UNREADABLE, dumps_for_stock_clients
 from bohb_service.security.credentials import Credentials, server_context
 from bohb_service.security.tokens import Role
 
@@ -209,5 +209,5 @@ def _decoded(data: bytes) -> Any:
     """
     try:
         return MSGPACK.loads(data)
-    except (ValueError, TypeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise FrameError("data that cannot be decoded") from error

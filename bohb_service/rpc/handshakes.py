@@ -23,6 +23,7 @@ MAX_WAITING = 1024
 """Handshakes at once; where there are more, the oldest gives way."""
 
 _POLL_S = 0.25
+_LEFT = "left in its TLS handshake"
 
 Done = Callable[[ssl.SSLSocket, str], None]
 Refused = Callable[[str, str], None]
@@ -119,11 +120,12 @@ class Handshakes:
             self._selector.modify(handshake.sock, selectors.EVENT_WRITE, handshake)
         except ssl.SSLCertVerificationError as error:
             self._refuse(handshake, f"its certificate was not accepted: {error.verify_message}")
+        except ssl.SSLEOFError:
+            self._refuse(handshake, _LEFT)
         except ssl.SSLError as error:
-            reason = "no certificate" if "CERTIFICATE" in str(error.reason) else "no TLS 1.3 connection"
-            self._refuse(handshake, reason)
+            self._refuse(handshake, _reason(str(error.reason)))
         except OSError:
-            self._refuse(handshake, "left in its TLS handshake")
+            self._refuse(handshake, _LEFT)
         else:
             self._selector.unregister(handshake.sock)
             del self._waiting[handshake]
@@ -138,3 +140,12 @@ class Handshakes:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(handshake.sock)
         handshake.sock.close()
+
+
+def _reason(told: str) -> str:
+    """Why there was no handshake, by OpenSSL's name of its error."""
+    if "ALERT" in told:
+        return "did not accept the master's certificate"
+    if "CERTIFICATE" in told:
+        return "no certificate"
+    return "no TLS 1.3 connection"

@@ -11,7 +11,7 @@ from bohb_service.rpc import frames
 from bohb_service.rpc.access import Access
 from bohb_service.rpc.frames import FrameError, Head
 from bohb_service.rpc.pyro import GATE_OBJECT, split_address, tune_socket
-from bohb_service.rpc.serialisers import Serialiser
+from bohb_service.rpc.serialisers import UNREADABLE, Serialiser
 from bohb_service.security.tls_errors import explain_tls_error
 from bohb_service.security.tokens import client_proof, is_proof, new_nonce, server_proof
 
@@ -167,7 +167,7 @@ class Line:
     def _decoded(self, data: bytes) -> Any:
         try:
             return self._serialiser.loads(data)
-        except (ValueError, TypeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise MasterUnreachableError(f"{self.address} sends what cannot be read: {error}") from error
 
     def _lost(self, error: OSError) -> str:

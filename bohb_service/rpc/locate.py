@@ -7,7 +7,7 @@ from typing import Any
 from bohb_service.errors import MasterUnreachableError, ProtocolError
 from bohb_service.rpc.access import Access
 from bohb_service.rpc.line import CONNECT_SECONDS, Line
-from bohb_service.rpc.pyro import MASTER_OBJECT, NAME_SERVER_OBJECT, master_name, study_of
+from bohb_service.rpc.pyro import MASTER_OBJECT, NAME_SERVER_OBJECT, is_address, master_name, study_of
 from bohb_service.rpc.serialisers import JSON, MSGPACK
 
 Connect = Callable[[], Line]
@@ -77,7 +77,12 @@ class ByNameServer:
         uri = names.get(master_name(self._study))
         if uri is None:
             raise MasterUnreachableError(_unknown(self._address, self._study, names))
-        _, _, location = uri.partition("@")
+        location = uri.partition("@")[2]
+        if not is_address(location):
+            raise MasterUnreachableError(
+                f"the name server at {self._address} says that the master of {self._study!r} is at {uri!r}, "
+                "which is no HOST:PORT"
+            )
         return location
 
 

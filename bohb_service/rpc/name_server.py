@@ -11,7 +11,14 @@ from Pyro5.api import expose
 
 from bohb_service.errors import ProtocolError, TransportError
 from bohb_service.rpc.line import CONNECT_SECONDS, Line
-from bohb_service.rpc.pyro import MASTER_OBJECT, NAME_SERVER_OBJECT, format_address, master_name, split_address
+from bohb_service.rpc.pyro import (
+    MASTER_OBJECT,
+    NAME_SERVER_OBJECT,
+    format_address,
+    is_address,
+    master_name,
+    split_address,
+)
 from bohb_service.rpc.serialisers import JSON
 
 ANNOUNCE_INTERVAL_S = 10.0
@@ -133,8 +140,11 @@ class Announcer:
 
 def _answers(uri: str) -> bool:
     """Whether somebody listens there."""
+    location = uri.partition("@")[2]
+    if not is_address(location):
+        return False
     try:
-        socket.create_connection(split_address(uri.partition("@")[2]), CONNECT_SECONDS).close()
-    except (OSError, ValueError):
+        socket.create_connection(split_address(location), CONNECT_SECONDS).close()
+    except OSError:
         return False
     return True

@@ -3,6 +3,12 @@
 import ipaddress
 import resource
 import socket
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from Pyro5.api import expose
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 MASTER_OBJECT = "bohb.master"
 ADMIN_OBJECT = "bohb.admin"
@@ -12,6 +18,12 @@ GATE_OBJECT = "bohb.gate"
 _MOST_DESCRIPTORS = 1 << 16
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+
+
+def exposed(method: Method) -> Method:
+    """Let peers call a method."""
+    marked: Method = expose(method)
+    return marked
 
 
 def master_name(study: str) -> str:
@@ -56,6 +68,16 @@ def split_address(address: str) -> tuple[str, int]:
     """Host, without brackets, and port of ``host:port``."""
     host, _, port = address.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text from somebody else is a ``host:port`` that one could try to connect to."""
+    try:
+        host, port = split_address(text)
+        host.encode("idna")
+    except ValueError:
+        return False
+    return bool(host) and 0 < port < 65536
 
 
 def format_address(host: str, port: int) -> str:

@@ -13,8 +13,24 @@ def _refuse_extension(code: int, data: bytes) -> NoReturn:
     raise ValueError(f"an extension value (code {code}, {len(data)} bytes)")
 
 
-def _unpack(data: bytes) -> Any:
-    return msgpack.unpackb(data, ext_hook=_refuse_extension)
+def unpack_plain(data: bytes, *, any_key: bool = False) -> Any:
+    """The plain value in msgpack bytes; a time stamp, the one extension that has no hook, becomes a number.
+
+    Args:
+        data: What a peer sent.
+        any_key: Whether keys may be other than text or bytes.
+
+    Raises:
+        ValueError: There is none, or an extension value.
+        TypeError: A key cannot be one.
+        MemoryError: It claims to have more items than there is room for.
+    """
+    return msgpack.unpackb(
+        data,
+        ext_hook=_refuse_extension,
+        timestamp=1,
+        strict_map_key=not any_key,
+    )
 
 
 def _pack_call(target: str, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bytes:
@@ -26,6 +42,10 @@ def _json_call(target: str, method: str, arguments: Sequence[Any], named: Mappin
     return json.dumps({"object": target, "method": method, "params": arguments, "kwargs": named}).encode()
 
 
+UNREADABLE = (ValueError, TypeError, RecursionError, MemoryError)
+"""What is raised for bytes that hold no plain value; a few bytes can claim a long array inside a long array."""
+
+
 @dataclass(frozen=True, slots=True)
 class Serialiser:
     """One of Pyro5's data formats, plain values only.
@@ -34,7 +54,7 @@ class Serialiser:
         number: Its number in headers.
         dumps: A value as bytes.
         dumps_call: Object, method, arguments and named arguments as bytes.
-        loads: The value in bytes; ValueError, TypeError or RecursionError if there is none.
+        loads: The value in bytes; one of `UNREADABLE` if there is none.
     """
 
     number: int
@@ -43,7 +63,7 @@ class Serialiser:
     loads: Callable[[bytes], Any]
 
 
-MSGPACK = Serialiser(serializers.MsgpackSerializer.serializer_id, msgpack.packb, _pack_call, _unpack)
+MSGPACK = Serialiser(serializers.MsgpackSerializer.serializer_id, msgpack.packb, _pack_call, unpack_plain)
 """The one that our own peers speak."""
 
 JSON = Serialiser(

@@ -4,8 +4,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from Pyro5.api import expose
-
 from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, ProtocolError, UnknownSessionError
 from bohb_service.rpc import wire
@@ -15,7 +13,7 @@ from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.loop import EventLoop
 from bohb_service.rpc.messages import PROTOCOL_VERSION, Answer, Registration, Request, WorkerInfo
 from bohb_service.rpc.name_server import Announcer, NameServer
-from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, NAME_SERVER_OBJECT, format_address
+from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, NAME_SERVER_OBJECT, exposed, format_address
 
 
 class Service(Protocol):
@@ -71,7 +69,6 @@ def _check_protocol(info: WorkerInfo) -> None:
         )
 
 
-@expose
 class MasterObject:
     """What workers call. Arguments and results are packed by `wire`; errors are told, never raised, across it."""
 
@@ -80,14 +77,17 @@ class MasterObject:
         self._daemon = daemon
         self._connections: dict[str, Connection] = {}
 
+    @exposed
     def register(self, data: bytes) -> bytes:
         """Admit a worker."""
         return self._told(self._register, data)
 
+    @exposed
     def exchange(self, data: bytes) -> bytes:
         """Deliver results, renew leases, lease jobs."""
         return self._told(self._exchange, data)
 
+    @exposed
     def goodbye(self, data: bytes) -> bytes:
         """Let a worker go."""
         return self._told(self._goodbye, data)
@@ -136,7 +136,7 @@ class MasterObject:
         self._service.goodbye(session, unstarted, reason)
 
 
-@expose
+@exposed
 class AdminObject:
     """What commands call."""
 

@@ -13,11 +13,13 @@ import msgpack
 
 from bohb_service.errors import ProtocolError
 from bohb_service.rpc.messages import Answer, LeaseKey, Registration, Report, Request, WorkerInfo
+from bohb_service.rpc.serialisers import UNREADABLE, unpack_plain
 from bohb_service.scheduler.outcomes import Completed, Curve, Failed, FailureReason, Outcome, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 
 _FAILURES = frozenset(get_args(FailureReason))
+_MAX_DEPTH = 100
 _RELEASES = frozenset({"lost", "preempted", "unstarted"})
 
 T = TypeVar("T")
@@ -34,8 +36,8 @@ def unpack(data: bytes) -> Any:
     if not isinstance(data, bytes):
         raise ProtocolError(f"a message must be bytes, not {type(data).__name__}")
     try:
-        return msgpack.unpackb(data, strict_map_key=False)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        return unpack_plain(data, any_key=True)
+    except UNREADABLE as error:
         raise ProtocolError(f"a message of {len(data)} bytes cannot be read: {error}") from error
 
 
@@ -58,17 +60,19 @@ def _duration(value: Any) -> float:
     return seconds
 
 
-def _check_plain(value: Any) -> None:
+def _check_plain(value: Any, depth: int = 0) -> None:
     """Raise TypeError unless a value has a JSON form."""
+    if depth > _MAX_DEPTH:
+        raise TypeError(f"a value is nested deeper than {_MAX_DEPTH} levels")
     match value:
         case dict():
             for key, item in value.items():
                 if type(key) is not str:
                     raise TypeError(f"key {key!r} is no text")
-                _check_plain(item)
+                _check_plain(item, depth + 1)
         case list():
             for item in value:
-                _check_plain(item)
+                _check_plain(item, depth + 1)
         case None | bool() | int() | float() | str():
             pass
         case _:

@@ -3,29 +3,20 @@
 import contextlib
 import json
 import math
-import resource
-import socket
-import threading
 
 import pytest
-from Pyro5 import protocol, serializers
-from Pyro5.api import Proxy
 
 from bohb_service.api.status import run_status, stop_run
-from bohb_service.clock import SystemClock
-from bohb_service.errors import MasterUnreachableError, ProtocolError, UnknownSessionError
+from bohb_service.errors import MasterUnreachableError, UnknownSessionError
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.optimizer.brackets import FullBudgetSchedule
 from bohb_service.rpc import wire
-from bohb_service.rpc.client import AdminClient, MasterClient
-from bohb_service.rpc.locate import by_name_server
 from bohb_service.rpc.messages import Request
-from bohb_service.rpc.server import Server
 from bohb_service.scheduler.events import TrialCompleted, TrialRequeued
 from bohb_service.scheduler.outcomes import Completed, Released
 from tests.house import Peer, houses
-from tests.integration.test_rpc import INFO, Service
+from tests.peers import INFO, Service, serving, stock_proxy, worker_of
 from tests.polling import wait_until
 
 
@@ -92,16 +83,12 @@ def service():
 
 @pytest.fixture
 def server(service):
-    service.failed = []
-    service.fail = service.failed.append
-    server = Server("127.0.0.1", 0, "study", SystemClock())
-    server.start(service)
-    yield server
-    server.close()
+    with serving(service) as server:
+        yield server
 
 
 def _client(server):
-    client = MasterClient(by_name_server(f"127.0.0.1:{server.port}", "study"))
+    client = worker_of(server)
     client.register(INFO)
     return client
 
@@ -129,17 +116,6 @@ def test_a_connection_stands_for_one_session_only(server, service):
     assert not known
 
 
-def test_oneway_calls_are_refused_and_start_no_thread(server):
-    with Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}") as proxy:
-        proxy._pyroBind()
-        before = threading.active_count()
-        data = serializers.serializers["msgpack"].dumpsCall("bohb.master", "exchange", (b"",), {})
-        message = protocol.SendingMessage(protocol.MSG_INVOKE, protocol.FLAGS_ONEWAY, 1, 4, data)
-        proxy._pyroConnection.send(message.data)
-        wait_until(lambda: server.loop.n_connections == 0)
-        assert threading.active_count() == before
-
-
 @pytest.mark.parametrize(
     "outcome",
     [
@@ -156,7 +132,7 @@ def test_oneway_calls_are_refused_and_start_no_thread(server):
     ],
 )
 def test_a_malformed_outcome_is_refused_and_harms_nobody(server, service, outcome):
-    with Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}") as proxy:
+    with stock_proxy(server) as proxy:
         reply = wire.unpack(proxy.exchange(wire.pack(["s1", 1, [[0, outcome]], [], [], 0, 0.0])))
     assert reply[:2] == ["error", "protocol"]
     assert not service.failed
@@ -165,14 +141,14 @@ def test_a_malformed_outcome_is_refused_and_harms_nobody(server, service, outcom
 
 @pytest.mark.parametrize("pid", [0, -1, 2**40])
 def test_an_impossible_process_id_is_refused(server, pid):
-    with Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}") as proxy:
+    with stock_proxy(server) as proxy:
         reply = wire.unpack(proxy.register(wire.pack(["w", "h", pid, 0.0, "0", 1, "", []])))
     assert reply[:2] == ["error", "protocol"]
 
 
 @pytest.mark.parametrize("argument", ["text", 5, None, [1, 2]])
 def test_an_argument_that_is_no_bytes_is_refused(server, service, argument):
-    with Proxy(f"PYRO:bohb.master@127.0.0.1:{server.port}") as proxy:
+    with stock_proxy(server) as proxy:
         assert wire.unpack(proxy.exchange(argument))[:2] == ["error", "protocol"]
     assert not service.failed
 
@@ -194,50 +170,9 @@ def test_a_port_that_belongs_to_another_run_by_now_is_not_taken_for_this_run(ser
     study = {"name": "old", "worker": "m:C", "fidelity": {"min": 1, "max": 3}}
     meta = {"study": json.dumps(study), "study_id": "old", "space": "{}", "refit": "false"}
     SqliteJournal.create(directory.journal, meta).close()
-    directory.write_address(MasterAddress("127.0.0.1", server.port, "old", "old", 1, "head"))
+    directory.write_address(MasterAddress("127.0.0.1", server.port, "old", "old", 1, "head", "127.0.0.1"))
     service.status = lambda: {"study": "new", "study_id": "new", "state": "running"}
     assert run_status(directory.path)["study"] == "old"
     with pytest.raises(MasterUnreachableError, match="belongs to another"):
         stop_run(directory.path)
     assert not service.drained.is_set()
-
-
-def test_running_out_of_files_costs_no_processor_and_ends_by_itself(server):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    waiting = [socket.socket() for _ in range(3)]
-    try:
-        # Descriptors are given lowest first: the limit is just above the highest one in use.
-        resource.setrlimit(resource.RLIMIT_NOFILE, (waiting[-1].fileno() + 1, hard))
-        for sock in waiting:
-            sock.connect(("127.0.0.1", server.port))
-        wait_until(lambda: server.loop._is_full)
-        assert server.loop._listener.fileno() not in server.loop._selector.get_map()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    wait_until(lambda: server.loop.n_connections == 3)
-    for sock in waiting:
-        sock.close()
-    client = AdminClient("127.0.0.1", server.port)
-    assert client.status()
-    client.close()
-
-
-def test_an_external_name_server_keeps_two_living_masters_apart():
-    from Pyro5 import nameserver
-
-    uri, daemon, _ = nameserver.start_ns(host="127.0.0.1", port=0, enableBroadcast=False)
-    thread = threading.Thread(target=daemon.requestLoop)
-    thread.start()
-    address = f"{uri.host}:{uri.port}"
-    try:
-        first = Server("127.0.0.1", 0, "study", SystemClock(), name_server=address)
-        first.start(Service())
-        with pytest.raises(ProtocolError, match="living master"):
-            Server("127.0.0.1", 0, "study", SystemClock(), name_server=address)
-        client = MasterClient(by_name_server(address, "study"))
-        client.register(INFO)
-        client.close()
-        first.close()
-    finally:
-        daemon.shutdown()
-        thread.join()

@@ -7,15 +7,14 @@ import socket
 import pytest
 
 from bohb_service.api.status import run_status, stop_run
-from bohb_service.clock import SystemClock
 from bohb_service.errors import JournalError, MasterUnreachableError
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.master.opening import open_run
-from bohb_service.rpc.server import Server
 from bohb_service.study import Study
 from bohb_service.testing.clock import ManualClock
 from bohb_service.worker.describe import Description
 from tests.house import houses
+from tests.peers import serving
 
 STUDY = Study.from_json(
     json.dumps(
@@ -40,14 +39,12 @@ def master():
 
 @pytest.fixture
 def server(master):
-    server = Server("127.0.0.1", 0, "study", SystemClock())
-    server.start(master)
-    yield server
-    server.close()
+    with serving(master) as server:
+        yield server
 
 
 def tell(directory, port, study_id):
-    address = MasterAddress("127.0.0.1", port, "study", study_id, os.getpid(), socket.gethostname())
+    address = MasterAddress("127.0.0.1", port, "study", study_id, os.getpid(), socket.gethostname(), "127.0.0.1")
     directory.write_address(address)
 
 
@@ -60,7 +57,9 @@ def test_a_master_that_serves_the_run_is_asked(directory, master, server):
         "pid": os.getpid(),
         "hostname": socket.gethostname(),
     }
-    assert told == master.status()
+    refused = told.pop("refused")
+    assert told == master.status() | {"security": "loopback", "connections": 1}
+    assert refused == {}
     stop_run(directory.path)
     assert master.end == "interrupted"
 
@@ -80,7 +79,7 @@ def test_where_no_master_answers_the_journal_tells(directory, server):
     tell(directory, port, "id")
     told = run_status(directory.path)
     assert (told["master"], told["study"], told["evaluations"]["started"]) == (None, "small", 0)
-    with pytest.raises(MasterUnreachableError, match="no answer from the master"):
+    with pytest.raises(MasterUnreachableError, match="nobody answers at"):
         stop_run(directory.path)
 
 

@@ -279,7 +279,7 @@ def test_only_one_process_serves_a_run_and_death_frees_it(tmp_path):
 def test_the_address_is_told_and_withdrawn(tmp_path):
     directory = RunDirectory(tmp_path)
     assert directory.read_address() is None
-    address = MasterAddress("127.0.0.1", 4711, "s", "identity", 1, "head")
+    address = MasterAddress("127.0.0.1", 4711, "s", "identity", 1, "head", "127.0.0.1")
     directory.write_address(address)
     assert directory.read_address() == address
     directory.address_file.write_text("{half")

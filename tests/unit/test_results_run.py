@@ -49,7 +49,8 @@ def fail_some(job):
 
 
 def serve(directory, pid, hostname=None):
-    address = MasterAddress("127.0.0.1", 1, "small", "0123456789abcdef", pid, hostname or socket.gethostname())
+    hostname = hostname or socket.gethostname()
+    address = MasterAddress("127.0.0.1", 1, "small", "0123456789abcdef", pid, hostname, "127.0.0.1")
     RunDirectory(directory).write_address(address)
 
 
