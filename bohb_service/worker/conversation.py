@@ -128,8 +128,10 @@ class Conversation:
         self.outbox.answered(answer.acks)
         self._note(answer)
         self._last_exchange = self._clock.monotonic()
-        if request.wait_s == 0.0 and not self._link.has_recovered:
-            self._turnaround_s = self._last_exchange - started
+        took = self._last_exchange - started
+        has_waited = request.wait_s > 0.0 and (not answer.jobs or took > _REST_S)
+        if not has_waited and not self._link.has_recovered:
+            self._turnaround_s = took
         # An answer after an outage may be an old one, repeated: it has renewed nothing lately.
         self._must_renew = self._link.has_recovered
         if request.wait_s > 0.0 and not answer.jobs and self._last_exchange - started < _REST_S:

@@ -103,13 +103,15 @@ def test_a_run_in_which_everything_fails_says_so(run_cli, tmp_path):
 
 
 def test_a_failing_region_is_left_alone(run_cli, tmp_path):
-    study = write_study(tmp_path, "HalfRaises", stop={"brackets": 9})
+    study = write_study(tmp_path, "HalfRaises", stop={"brackets": 20})
     result = run_cli("bohb-master", "run", study, "--workers", 2, "--run-dir", tmp_path / "run")
     assert result.returncode == 0
     run = load_run(tmp_path / "run")
     picks = [t for t in run.trials if t.rung == 0 and t.origin == "model"]
-    assert len(picks) > 10
-    assert sum(t.config["x"] > 0.5 for t in picks) / len(picks) < 0.3
+    # What the first ones saw depends on which worker was faster.
+    later = picks[len(picks) // 2 :]
+    assert len(later) > 10
+    assert sum(t.config["x"] > 0.5 for t in later) / len(later) < 0.3
 
 
 def test_a_worker_started_first_waits_for_the_master(run_cli, tmp_path):
