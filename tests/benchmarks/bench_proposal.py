@@ -22,7 +22,7 @@ from bohb_service.space import SearchSpace
 # run here, so on another machine the ratio says less than the first column.
 PREDECESSOR = {"16-d": {100: 79.8, 1_000: 97.9, 5_000: 176.0}, "2-d": {}}
 TARGETS = {"16-d": {1_000: 1.0, 10_000: 5.0}, "2-d": {100: 0.25, 1_000: 0.25}}
-SIZES = (100, 1_000, 5_000, 10_000)
+SIZES = (100, 1_000, 5_000, 10_000, 100_000)
 
 
 def mixed_space():

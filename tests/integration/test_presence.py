@@ -140,7 +140,9 @@ def test_a_worker_that_is_back_does_not_hide_one_that_is_not(house):
 def test_a_process_that_dies_after_its_connection_broke_is_noticed_before_the_grace_is_over(house):
     here = house()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        peer = Peer(here, pid=process.pid, host=socket.gethostname(), started=seconds_after_boot(psutil.Process(process.pid)))
+        peer = Peer(
+            here, pid=process.pid, host=socket.gethostname(), started=seconds_after_boot(psutil.Process(process.pid))
+        )
         here.master.disconnected(peer.session)
         here.master.tick()
         assert lost(here) == []
