@@ -15,6 +15,9 @@ from tests.polling import wait_until
 
 PORT = 9090
 
+_SECONDS = 0.06
+"""A unit of budget; long enough that a worker never takes a trial while it has one."""
+
 _OBJECTIVE = Path(__file__).with_name("objective.py")
 
 
@@ -51,9 +54,9 @@ class Cluster:
         self._folder = folder
         self._study = folder / "test.yaml"
 
-    def write_study(self, seconds: float = 0.05, **keys: Any) -> None:
+    def write_study(self, **keys: Any) -> None:
         """Write the study file: one small cycle, unless told otherwise."""
-        options = {"folder": str(self._folder), "seconds": seconds}
+        options = {"folder": str(self._folder), "seconds": _SECONDS}
         self._study = write_study(self._folder, worker=f"{_OBJECTIVE}:Held", worker_options=options, **keys)
 
     def write_plain_study(self, evaluations: int) -> None:
@@ -100,7 +103,7 @@ class Cluster:
         return status
 
     def wait_until_heard(self, host: Host, since: float) -> None:
-        """Wait until the master has heard of the host's worker after this monotonic time."""
+        """Wait until the master has heard of the host's worker after this monotonic time, for certain."""
 
         def is_heard() -> bool:
             asked = time.monotonic()

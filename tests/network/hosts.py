@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 _DEVICE = "eth0"
@@ -68,6 +68,11 @@ class Host:
         """Processes that run on this host."""
         return [int(pid) for pid in _run(_IP, "netns", "pids", self.namespace).split()]
 
+    def connections(self) -> set[int]:
+        """Ports of this host's ends of TCP connections, without those that are closed and only waited for."""
+        lines = self._in_namespace("ss", "-Hnt", "exclude", "time-wait").splitlines()
+        return {int(line.split()[3].rpartition(":")[2]) for line in lines}
+
     # -- faults, all of which `heal` mends -------------------------------------------------------------------
 
     def vanish(self) -> None:
@@ -78,11 +83,6 @@ class Host:
     def go_deaf(self) -> None:
         """Hear nothing any more, while what is sent still arrives."""
         self._filter("-A", "INPUT", "-i", _DEVICE, "-j", "DROP")
-
-    def connections(self) -> set[int]:
-        """Ports of this host's ends of TCP connections with other hosts that are established or not closed yet."""
-        lines = _run(_IP, "netns", "exec", self.namespace, "ss", "-Hnt", "exclude", "time-wait").splitlines()
-        return {int(line.split()[3].rpartition(":")[2]) for line in lines}
 
     def silence(self, port: int) -> None:
         """Lose all packets of connections from this local TCP port, and no others."""
@@ -100,7 +100,7 @@ class Host:
         self._filter("-A", "OUTPUT", "-o", _DEVICE, *at_random)
 
     def allow_only(self, *ports: int) -> None:
-        """Reject everything from outside but TCP to these ports, answers to this host's own connections included."""
+        """Reject all packets from outside but those to these TCP ports, so that this host cannot connect either."""
         for port in ports:
             self._filter("-A", "INPUT", "-i", _DEVICE, "-p", "tcp", "--dport", port, "-j", "ACCEPT")
         self._reject_others()
@@ -138,8 +138,8 @@ class Host:
         for program in _FILTERS:
             self._in_namespace(program, *rule)
 
-    def _in_namespace(self, *command: object) -> None:
-        _run(_IP, "netns", "exec", self.namespace, *command)
+    def _in_namespace(self, *command: object) -> str:
+        return _run(_IP, "netns", "exec", self.namespace, *command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class Network:
     """
 
     head: Host
-    nodes: list[Host] = field(default_factory=list)
+    nodes: list[Host]
 
     @classmethod
     @contextlib.contextmanager
@@ -216,7 +216,7 @@ def obstacle() -> str | None:
     """Why there can be no network of namespaces here, or None."""
     if os.geteuid() != 0:
         return "network namespaces need root"
-    missing = [program for program in ("ip", "unshare", *_FILTERS) if shutil.which(program) is None]
+    missing = [program for program in ("ip", "ss", "unshare", *_FILTERS) if shutil.which(program) is None]
     if missing:
         return f"network namespaces need {', '.join(missing)}: install iproute2, util-linux and iptables"
     try:
