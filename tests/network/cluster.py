@@ -50,6 +50,7 @@ class Cluster:
         self.head, self.nodes = network.head, network.nodes
         self.address = format_address(self.head.address, PORT)
         self.run = folder / "run"
+        self._credentials = folder / "credentials"
         self._run_cli = run_cli
         self._folder = folder
         self._study = folder / "test.yaml"
@@ -72,8 +73,11 @@ class Cluster:
             lease: Seconds of a lease.
             grace: Seconds that a worker may take to come back.
         """
+        if not self._credentials.exists():
+            names = ("--host", self.head.address, "--host", self.head.address6)
+            self.head.run(self._run_cli.program("bohb-master"), "credentials", self._credentials, *names)
         study = (self._study, "--run-dir", self.run, "--lease", lease, "--grace", grace)
-        listen = ("--host", host or self.head.address, "--port", PORT)
+        listen = ("--host", host or self.head.address, "--port", PORT, "--credentials", self._credentials)
         master = self._start(self.head, "bohb-master", "run", *study, *listen, *options)
 
         def is_up() -> bool:
@@ -86,8 +90,9 @@ class Cluster:
 
     def start_worker(self, host: Host, name_server: str = "") -> Running:
         """A worker of the host's name."""
-        options = ("--nameserver", name_server or self.address, "--study", "test", "--name", host.name, "--log-json")
-        return self._start(host, "bohb-worker", *options)
+        where = ("--nameserver", name_server or self.address, "--study", "test")
+        who = ("--credentials", self._credentials / "worker", "--name", host.name, "--log-json")
+        return self._start(host, "bohb-worker", *where, *who)
 
     def start(self, host: Host, *command: object) -> Running:
         """Any command on a host."""

@@ -27,9 +27,12 @@ def _run(*command: object) -> str:
     """The output of a system command.
 
     Raises:
-        OSError: It failed; the message is its own.
+        OSError: It failed, with its own message, or did not end within a minute.
     """
-    result = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, timeout=30)
+    try:
+        result = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, timeout=60)
+    except subprocess.TimeoutExpired as error:
+        raise OSError(str(error)) from error
     if result.returncode != 0:
         raise OSError(f"{' '.join(map(str, command))}: {result.stderr.strip() or result.returncode}")
     return result.stdout
