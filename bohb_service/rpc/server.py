@@ -100,7 +100,16 @@ class MasterObject:
             self._service.disconnected(session)
 
     def _heard(self, session: str) -> None:
+        """Note over which connection a session speaks.
+
+        Raises:
+            Parked: It has a newer connection already: this is what the network held back from the old one, which ends.
+        """
         connection = self._daemon.current.connection
+        latest = self._connections.get(session)
+        if latest is not None and latest.born > connection.born:
+            self._daemon.loop.drop(connection)
+            raise Parked
         if connection.session != session and self._connections.get(connection.session or "") is connection:
             del self._connections[connection.session or ""]
         connection.session = session

@@ -180,7 +180,6 @@ def test_a_host_vanishes_while_idle_and_the_job_sent_to_it_is_done_elsewhere(clu
     assert [event.message for event in requeues(cluster.run)] == [f"worker {node.name}: {reason}"]
 
 
-@pytest.mark.xfail(reason="a request over an old connection takes the session over, and its end makes the worker lost")
 def test_what_arrives_late_over_an_old_connection_does_not_make_a_worker_lost(cluster):
     """As after a break of the line: the kernel sends the old request again after the worker has reconnected."""
     node = cluster.nodes[0]
