@@ -254,7 +254,7 @@ class Site:
         text = worker.log.read_text(errors="replace")
         if not self.is_over:
             self.dead.update((worker.name, worker.name.partition(".")[0]))
-        if time.monotonic() - self.was_full < 15.0:
+        if time.monotonic() - self.was_full < 15.0 or "died 3 times without a job" in text:
             allowed.add(2)
         if "is connected already" in text:
             allowed.add(4)
