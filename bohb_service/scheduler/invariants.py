@@ -28,6 +28,9 @@ def check_invariants(scheduler: Scheduler) -> None:
     assert state.with_work == [b.index for b in state.brackets if b.has_work], "the list of work is stale"
     if state.stop_reason is not None:
         assert not any(trial.id.rung != REFIT_RUNG for trial in leased), "the search has stopped, yet trials run"
+    if state.stop_reason in {"brackets", "evaluations", "full_budgets"}:
+        begun = [t.id for t in search if t.was_started and t.state in {TrialState.QUEUED, TrialState.LEASED}]
+        assert not begun, f"the search has stopped, but {begun} were begun and have no end"
     _check_brackets(scheduler)
     _check_incumbent(scheduler)
 

@@ -7,6 +7,7 @@ Theory of operation:
 2. A trial moves by the table in `trial`; an illegal move raises.
 3. Asked for work, the scheduler serves the oldest open bracket that can supply a trial: first requeued and
    promoted trials, then a new configuration in rung 0; when no open bracket can, it opens the next one.
+   Where a stopping rule forbids that trial, one that was begun before is still done again, in any bracket.
    There is always exactly one next trial, so one worker always sees the same order.
 4. The first valid result of a trial wins, from whichever lease it comes; everything later is a duplicate.
 5. When nothing may be started and nothing is running, the search stops. If the worker offers it, one last
@@ -158,6 +159,17 @@ class Scheduler:
         return Transition(tuple(events), reply)
 
     def _ask(self, worker: str, events: list[Event]) -> Reply:
+        if (reply := self._ask_search(worker, events)) is not None:
+            return reply
+        self._stop_if_done(events)
+        if self.state.stop_reason is None:
+            return Wait(needs_suggestion=False)
+        if self._refit_is_due():
+            return self._ask_refit(worker, events)
+        return Stop(self.state.stop_reason)
+
+    def _ask_search(self, worker: str, events: list[Event]) -> Job | Wait | None:
+        """The next job of the search or what it waits for, or None when there is none now."""
         while self.state.stop_reason is None:
             if (bracket := self._bracket_with_work()) is None:
                 if not self._may_start():
@@ -176,12 +188,8 @@ class Scheduler:
             else:
                 trial_id = TrialId(self.state.unassigned[0], 0)
                 return self._lease(trial_id, bracket.index, bracket.budget(0), worker, events)
-        self._stop_if_done(events)
-        if self.state.stop_reason is None:
-            return Wait(needs_suggestion=False)
-        if self._refit_is_due():
-            return self._ask_refit(worker, events)
-        return Stop(self.state.stop_reason)
+        again = self._to_do_again() if self.state.stop_reason is None else None
+        return None if again is None else self._lease(again.id, again.bracket, again.budget, worker, events)
 
     def _ask_refit(self, worker: str, events: list[Event]) -> Reply:
         if self.state.incumbent is None:
@@ -267,6 +275,15 @@ class Scheduler:
     def _bracket_with_work(self) -> Bracket | None:
         return self.state.brackets[self.state.with_work[0]] if self.state.with_work else None
 
+    def _to_do_again(self) -> Trial | None:
+        """A trial that was begun and waits for another lease; its budget is spent already, so no rule forbids it."""
+        for index in self.state.with_work:
+            queued = self.state.brackets[index].queued
+            # Those that were begun are in front of those that were not.
+            if queued and (trial := self.state.trials[queued[0]]).was_started:
+                return trial
+        return None
+
     def _may_start(self) -> bool:
         index = len(self.state.brackets)
         if self.settings.stop.forbids_bracket(index):
@@ -278,6 +295,8 @@ class Scheduler:
 
     def _why_nothing_starts(self) -> str | None:
         """The rule that keeps the next trial from being started, or None when one can be or one must be awaited."""
+        if self._to_do_again() is not None:
+            return None
         bracket = self._bracket_with_work()
         if bracket is None:
             index = len(self.state.brackets)
@@ -286,8 +305,7 @@ class Scheduler:
             return self._forbidden_start(self.settings.schedule.bracket(index)[0].budget)
         if not bracket.queued:
             return self._forbidden_start(bracket.budget(0))
-        trial = self.state.trials[bracket.queued[0]]
-        return None if trial.was_started else self._forbidden_start(trial.budget)
+        return self._forbidden_start(self.state.trials[bracket.queued[0]].budget)
 
     def _may_reopen(self, even_after: frozenset[str]) -> bool:
         if self.state.stop_reason is None:

@@ -59,7 +59,7 @@ class Site:
         plan: The run.
         nameserver: The name server that knows the proxy.
         with_disk: Whether the run directory is a small disk of its own, which needs root.
-        credentials: Folder with the credentials, or None for a run in clear.
+        credentials: Folder that `bohb-master credentials` made, or None for a run in clear.
         reuses_names: Workers of this machine are started again under their old names.
 
     Attributes:
@@ -97,7 +97,8 @@ class Site:
         self.was_full = 0.0
         self._nameserver = nameserver
         self._reuses_names = reuses_names
-        self._secure = () if credentials is None else ("--credentials", credentials)
+        self._secure_master = () if credentials is None else ("--credentials", credentials)
+        self._secure_worker = () if credentials is None else ("--credentials", credentials / "worker")
         self._n_masters = 0
         self._due: dict[int, float] = {}
         for path in (self.disk, self.logs):
@@ -219,7 +220,15 @@ class Site:
 
     def _start_master(self):
         times = ("--lease", self.plan.lease_s, "--grace", self.plan.grace_s)
-        arguments = ("run", self.folder / "study.yaml", "--run-dir", self.run_dir, *times, "--log-json", *self._secure)
+        arguments = (
+            "run",
+            self.folder / "study.yaml",
+            "--run-dir",
+            self.run_dir,
+            *times,
+            "--log-json",
+            *self._secure_master,
+        )
         self.master = self._start(f"master-{self._n_masters}", program("master", *arguments))
         self._n_masters += 1
 
@@ -229,7 +238,7 @@ class Site:
         number = sum(each.name.startswith(f"w{place}.") for each in self.started)
         name = f"w{place}" if self._reuses_names and not is_remote else f"w{place}.{number}"
         where = ("--run-dir", self.run_dir) if place == 0 else ("--nameserver", self._nameserver, "--study", STUDY)
-        arguments = program("worker", *where, "--log-json", *self._secure)
+        arguments = program("worker", *where, "--log-json", *self._secure_worker)
         environment = {"BOHB_NAME": name, **({"CHAOS_HOST": f"node{place}"} if is_remote else {})}
         self.workers[place] = self._start(f"w{place}.{number}", arguments, **environment)
 
@@ -254,7 +263,7 @@ class Site:
         text = worker.log.read_text(errors="replace")
         if not self.is_over:
             self.dead.update((worker.name, worker.name.partition(".")[0]))
-        if time.monotonic() - self.was_full < 15.0:
+        if time.monotonic() - self.was_full < 15.0 or "died 3 times without a job" in text:
             allowed.add(2)
         if "is connected already" in text:
             allowed.add(4)

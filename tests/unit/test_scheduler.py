@@ -105,6 +105,19 @@ def test_a_study_in_which_all_fails_ends():
     assert scheduler.state.incumbent is None
 
 
+def test_a_lost_trial_is_done_again_although_nothing_new_may_be_started_in_an_older_bracket():
+    scheduler = make([(2, 1), (1, 3)], [(2, 1), (1, 3)], evaluations=4)
+    jobs = [ask(scheduler, f"w{i}") for i in range(4)]
+    for number in (0, 1, 3):
+        tell(scheduler, jobs[number], Completed(float(number)))
+    tell(scheduler, jobs[2], Released("lost", "gone"))
+    assert scheduler.state.stop_reason is None
+    again = ask(scheduler)
+    assert str(again.trial) == "2.0"
+    tell(scheduler, again, Completed(0.5))
+    assert scheduler.state.stop_reason == "evaluations"
+
+
 def test_brackets_overlap_so_that_nobody_waits():
     scheduler = make([(2, 1), (1, 3)], [(2, 1), (1, 3)])
     jobs = [ask(scheduler, f"w{i}") for i in range(4)]
