@@ -71,6 +71,7 @@ def _check_protocol(info: WorkerInfo) -> None:
         )
 
 
+@expose
 class MasterObject:
     """What workers call. Arguments and results are packed by `wire`; errors are told, never raised, across it."""
 
@@ -78,23 +79,21 @@ class MasterObject:
         self._service = service
         self._daemon = daemon
         self._connections: dict[str, Connection] = {}
+        daemon.loop.on_close = self._closed  # private, as whatever else is exposed to peers
 
-    @expose
     def register(self, data: bytes) -> bytes:
         """Admit a worker."""
         return self._told(self._register, data)
 
-    @expose
     def exchange(self, data: bytes) -> bytes:
         """Deliver results, renew leases, lease jobs."""
         return self._told(self._exchange, data)
 
-    @expose
     def goodbye(self, data: bytes) -> bytes:
         """Let a worker go."""
         return self._told(self._goodbye, data)
 
-    def closed(self, connection: Connection) -> None:
+    def _closed(self, connection: Connection) -> None:
         """Hear that a connection broke; it matters if its session was last heard of over it."""
         session = connection.session
         if session is not None and self._connections.get(session) is connection:
@@ -212,10 +211,8 @@ class Server:
             except Exception as error:  # noqa: BLE001  (a loop that has ended must end the run, not hang it)
                 service.fail(error)
 
-        master = MasterObject(service, self._daemon)
-        self._daemon.offer(master, MASTER_OBJECT)
+        self._daemon.offer(MasterObject(service, self._daemon), MASTER_OBJECT)
         self._daemon.offer(AdminObject(service, self.status), ADMIN_OBJECT)
-        self.loop.on_close = master.closed
         self.loop.on_tick = service.tick
         self._thread = threading.Thread(target=run, name="bohb-rpc", daemon=True)
         self._thread.start()

@@ -148,7 +148,7 @@ def test_a_client_without_credentials_is_told_that_it_needs_them(master, client_
     call = refused.status if isinstance(refused, AdminClient) else lambda: refused.register(INFO)
     with pytest.raises(AuthenticationError, match=r"speaks TLS.*--credentials DIR"):
         call()
-    assert set(master.loop.refusals.counts) == {IN_CLEAR}
+    wait_until(lambda: set(master.loop.refusals.counts) == {IN_CLEAR})
 
 
 def test_with_another_token(master, keys):
