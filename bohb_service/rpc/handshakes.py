@@ -23,6 +23,10 @@ MAX_WAITING = 1024
 """Handshakes at once; where there are more, the oldest gives way."""
 
 _POLL_S = 0.25
+_FIRST_BYTE = b"\x16"
+_ALERT = bytes.fromhex("15 03 03 00 02 02 46")
+"""Fatal: a version of the protocol that is not spoken here."""
+
 _LEFT = "left in its TLS handshake"
 
 Done = Callable[[ssl.SSLSocket, str], None]
@@ -109,6 +113,9 @@ class Handshakes:
     def _go_on(self, handshake: _Handshake) -> None:
         try:
             if handshake.tls is None:
+                if not _speaks_tls(handshake.sock):
+                    self._refuse(handshake, "does not speak TLS")
+                    return
                 self._selector.unregister(handshake.sock)
                 tls = self._context.wrap_socket(handshake.sock, server_side=True, do_handshake_on_connect=False)
                 handshake.sock = handshake.tls = tls
@@ -140,6 +147,19 @@ class Handshakes:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(handshake.sock)
         handshake.sock.close()
+
+
+def _speaks_tls(sock: socket.socket) -> bool:
+    """Whether a peer begins as TLS does; one that does not is told what is spoken here.
+
+    Raises:
+        OSError: It has gone.
+    """
+    if sock.recv(1, socket.MSG_PEEK) in {b"", _FIRST_BYTE}:
+        return True
+    sock.send(_ALERT)
+    sock.recv(4096)  # what is left unread would turn the end of the connection into a reset, before the alert is read
+    return False
 
 
 def _reason(told: str) -> str:

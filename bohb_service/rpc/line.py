@@ -20,6 +20,8 @@ CONNECT_SECONDS = 8.0
 
 MAX_REPLY_BYTES = 64 << 20
 
+_TLS_ALERT = b"\x15\x03"
+
 
 class Line:
     """An open connection.
@@ -103,7 +105,11 @@ class Line:
         token = access.token if access is not None else None
         nonce = new_nonce()
         hello = "hello" if access is None or token is None else {"role": access.role, "nonce": nonce}
-        self._send(frames.CONNECT, self._serialiser.dumps({"handshake": hello, "object": target}))
+        try:
+            self._send(frames.CONNECT, self._serialiser.dumps({"handshake": hello, "object": target}))
+        except MasterUnreachableError:
+            self._receive()  # with TLS 1.3 the other end may have refused us, and have said why, by now
+            raise
         head, data = self._receive()
         answer = self._decoded(data)
         if head.kind != frames.CONNECT_OK:
@@ -153,6 +159,11 @@ class Line:
         while len(data) < n_bytes:
             self._sock.settimeout(self._left())
             chunk = self._sock.recv(min(n_bytes - len(data), 1 << 20))
+            if not chunk and data.startswith(_TLS_ALERT):
+                raise AuthenticationError(
+                    f"{self.address} speaks TLS: give --credentials DIR with a copy of the folder that "
+                    "`bohb-master credentials` made"
+                )
             if not chunk:
                 raise ConnectionError("the connection was closed")
             data += chunk

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from bohb_service.errors import MasterUnreachableError, ProtocolError
+from bohb_service.errors import AuthenticationError, MasterUnreachableError, ProtocolError
 from bohb_service.rpc.access import Access
 from bohb_service.rpc.line import CONNECT_SECONDS, Line
 from bohb_service.rpc.pyro import MASTER_OBJECT, NAME_SERVER_OBJECT, is_address, master_name, study_of
@@ -70,7 +70,7 @@ class ByNameServer:
         """Where an external name server says that the master is; ``error`` if there is none."""
         try:
             line = Line(self._address, NAME_SERVER_OBJECT, JSON, None)
-        except MasterUnreachableError:
+        except (MasterUnreachableError, AuthenticationError):
             raise error from None
         with contextlib.closing(line):
             names = _names(line)

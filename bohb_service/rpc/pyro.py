@@ -3,12 +3,6 @@
 import ipaddress
 import resource
 import socket
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-from Pyro5.api import expose
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 MASTER_OBJECT = "bohb.master"
 ADMIN_OBJECT = "bohb.admin"
@@ -18,12 +12,6 @@ GATE_OBJECT = "bohb.gate"
 _MOST_DESCRIPTORS = 1 << 16
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
-
-
-def exposed(method: Method) -> Method:
-    """Let peers call a method."""
-    marked: Method = expose(method)
-    return marked
 
 
 def master_name(study: str) -> str:

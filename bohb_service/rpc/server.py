@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from Pyro5.api import expose
+
 from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, ProtocolError, UnknownSessionError
 from bohb_service.rpc import wire
@@ -13,7 +15,7 @@ from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.loop import EventLoop
 from bohb_service.rpc.messages import PROTOCOL_VERSION, Answer, Registration, Request, WorkerInfo
 from bohb_service.rpc.name_server import Announcer, NameServer
-from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, NAME_SERVER_OBJECT, exposed, format_address
+from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, NAME_SERVER_OBJECT, format_address
 
 
 class Service(Protocol):
@@ -69,6 +71,7 @@ def _check_protocol(info: WorkerInfo) -> None:
         )
 
 
+@expose
 class MasterObject:
     """What workers call. Arguments and results are packed by `wire`; errors are told, never raised, across it."""
 
@@ -76,23 +79,21 @@ class MasterObject:
         self._service = service
         self._daemon = daemon
         self._connections: dict[str, Connection] = {}
+        daemon.loop.on_close = self._closed  # private, as whatever else is exposed to peers
 
-    @exposed
     def register(self, data: bytes) -> bytes:
         """Admit a worker."""
         return self._told(self._register, data)
 
-    @exposed
     def exchange(self, data: bytes) -> bytes:
         """Deliver results, renew leases, lease jobs."""
         return self._told(self._exchange, data)
 
-    @exposed
     def goodbye(self, data: bytes) -> bytes:
         """Let a worker go."""
         return self._told(self._goodbye, data)
 
-    def closed(self, connection: Connection) -> None:
+    def _closed(self, connection: Connection) -> None:
         """Hear that a connection broke; it matters if its session was last heard of over it."""
         session = connection.session
         if session is not None and self._connections.get(session) is connection:
@@ -145,7 +146,7 @@ class MasterObject:
         self._service.goodbye(session, unstarted, reason)
 
 
-@exposed
+@expose
 class AdminObject:
     """What commands call."""
 
@@ -219,10 +220,8 @@ class Server:
             except Exception as error:  # noqa: BLE001  (a loop that has ended must end the run, not hang it)
                 service.fail(error)
 
-        master = MasterObject(service, self._daemon)
-        self._daemon.offer(master, MASTER_OBJECT)
+        self._daemon.offer(MasterObject(service, self._daemon), MASTER_OBJECT)
         self._daemon.offer(AdminObject(service, self.status), ADMIN_OBJECT)
-        self.loop.on_close = master.closed
         self.loop.on_tick = service.tick
         self._thread = threading.Thread(target=run, name="bohb-rpc", daemon=True)
         self._thread.start()

@@ -1,0 +1,654 @@
+"""Who is admitted, who is refused and with which words, and that nothing a peer sends becomes an object."""
+
+import contextlib
+import dataclasses
+import datetime as dt
+import marshal
+import pickle
+import secrets
+import socket
+import ssl
+import threading
+
+import msgpack
+import pytest
+from Pyro5 import client, core, errors, serializers, server
+
+from bohb_service.errors import AuthenticationError, CredentialsError, MasterUnreachableError, ProtocolError
+from bohb_service.rpc import frames, wire
+from bohb_service.rpc.access import Access
+from bohb_service.rpc.client import AdminClient, MasterClient
+from bohb_service.rpc.endpoint import Endpoint
+from bohb_service.rpc.line import Line
+from bohb_service.rpc.locate import ByNameServer
+from bohb_service.rpc.messages import Request
+from bohb_service.rpc.pyro import ADMIN_OBJECT, GATE_OBJECT, MASTER_OBJECT
+from bohb_service.rpc.serialisers import MSGPACK
+from bohb_service.scheduler.outcomes import Completed
+from bohb_service.security.credentials import load_credentials
+from bohb_service.security.tokens import client_proof, new_nonce
+from tests.intruders import careless_context, greet, introduce, make_keys, proof_frame, tls_socket
+from tests.network import (
+    INFO,
+    REGISTRATION,
+    Service,
+    admin_of,
+    admitted_socket,
+    call_frame,
+    connect_frame,
+    is_closed,
+    open_socket,
+    read_frame,
+    serving,
+    status_of,
+    worker_of,
+)
+from tests.polling import wait_until
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    return make_keys(tmp_path_factory.mktemp("keys"))
+
+
+@pytest.fixture
+def service():
+    return Service()
+
+
+@pytest.fixture
+def master(keys, service):
+    with serving(service, Endpoint(credentials=keys.master())) as master:
+        yield master
+
+
+IN_CLEAR = "does not speak TLS"
+"""A worker that was refused at first looks whether it has come to an external name server, in clear."""
+
+
+def is_refused(master, reason):
+    """Whether peers are refused for this reason alone, soon."""
+    wait_until(lambda: {*master.loop.refusals.counts} - {IN_CLEAR})
+    return {*master.loop.refusals.counts} - {IN_CLEAR} == {reason} and master.loop.refusals.counts[reason] == 1
+
+
+def test_everything_works_with_credentials(master, service, keys):
+    worker = worker_of(master, keys.access())
+    assert worker.register(INFO) == REGISTRATION
+    assert worker.exchange(Request(1)) == service.answer
+    worker.goodbye((1,), "bye")
+    worker.close()
+    assert service.left == [("s1", (1,), "bye")]
+    admin = admin_of(master, keys.access("admin"))
+    status = admin.status()
+    assert (status["security"], status["refused"]) == ("tls", {})
+    admin.drain()
+    admin.close()
+    assert service.drained.is_set()
+
+
+@pytest.mark.parametrize("host", ["localhost", "::1"])
+def test_other_names_in_the_certificate_will_do(keys, host):
+    with serving(endpoint=Endpoint(host, credentials=keys.master())) as master:
+        worker = worker_of(master, keys.access())
+        assert worker.register(INFO) == REGISTRATION
+        worker.close()
+
+
+def refused_bytes(sock):
+    """What happens to a client that says hello."""
+    with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+        sock.sendall(connect_frame())
+    return sock.recv(100)
+
+
+def test_without_a_certificate(master):
+    with tls_socket(master.port, careless_context()) as sock, pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+        refused_bytes(sock)
+    assert is_refused(master, "no certificate")
+
+
+def test_with_a_certificate_of_another_authority(master, keys):
+    access = keys.strange_access()
+    with tls_socket(master.port, careless_context(access)) as sock, pytest.raises(ssl.SSLError, match="UNKNOWN_CA"):
+        refused_bytes(sock)
+    assert is_refused(master, "its certificate was not accepted: unable to get local issuer certificate")
+
+
+def test_a_worker_of_another_run_is_told_what_to_copy(master, keys):
+    with pytest.raises(AuthenticationError, match=r"made by another authority .*copy the folder 'worker'"):
+        worker_of(master, keys.strange_access()).register(INFO)
+    assert is_refused(master, "did not accept the master's certificate")
+
+
+def test_with_an_expired_certificate(master, keys):
+    with pytest.raises(AuthenticationError, match=r"says that our certificate has expired; renew them"):
+        worker_of(master, keys.expired_access()).register(INFO)
+    assert is_refused(master, "its certificate was not accepted: certificate has expired")
+
+
+def test_with_the_masters_own_certificate(master, keys):
+    stolen = Access("worker", dataclasses.replace(keys.master(), kind="worker"))
+    with pytest.raises(AuthenticationError, match="made for another side of a connection"):
+        worker_of(master, stolen).register(INFO)
+    assert is_refused(master, "its certificate was not accepted: unsuitable certificate purpose")
+
+
+def test_with_an_older_tls(master, keys):
+    context = careless_context(keys.access())
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"), tls_socket(master.port, context):
+        pass
+    assert is_refused(master, "no TLS 1.3 connection")
+
+
+@pytest.mark.parametrize("client_of", [worker_of, admin_of])
+def test_a_client_without_credentials_is_told_that_it_needs_them(master, client_of):
+    refused = client_of(master)
+    call = refused.status if isinstance(refused, AdminClient) else lambda: refused.register(INFO)
+    with pytest.raises(AuthenticationError, match=r"speaks TLS.*--credentials DIR"):
+        call()
+    wait_until(lambda: set(master.loop.refusals.counts) == {IN_CLEAR})
+
+
+def test_with_another_token(master, keys):
+    with pytest.raises(AuthenticationError, match=r"has another worker token: .* copy them again"):
+        worker_of(master, keys.wrong_token()).register(INFO)
+
+
+def test_an_intruder_that_goes_on_with_a_wrong_proof(master, keys):
+    access = keys.wrong_token()
+    with tls_socket(master.port, careless_context(access)) as sock:
+        nonce = new_nonce()
+        own = greet(sock, "worker", nonce)
+        sock.sendall(proof_frame(client_proof(access.token, "worker", nonce, own)))
+        assert is_closed(sock)
+    assert is_refused(master, "wrong token")
+
+
+def test_a_client_whose_proof_is_not_accepted_is_told(master, keys, monkeypatch):
+    monkeypatch.setattr("bohb_service.rpc.line.client_proof", lambda *_: b"x" * 32)
+    with pytest.raises(AuthenticationError, match="did not accept this worker's token"):
+        worker_of(master, keys.access()).register(INFO)
+    assert is_refused(master, "wrong token")
+
+
+@pytest.mark.parametrize("proof", [b"", b"x" * 32, "x" * 32, 5, None, [b"x"], True])
+def test_a_proof_of_any_other_form(master, keys, proof):
+    with tls_socket(master.port, careless_context(keys.access())) as sock:
+        greet(sock, "worker", new_nonce())
+        sock.sendall(proof_frame(proof))
+        assert is_closed(sock)
+    assert is_refused(master, "wrong token")
+
+
+def test_the_masters_own_proof_sent_back(master, keys):
+    with tls_socket(master.port, careless_context(keys.access())) as sock:
+        sock.sendall(connect_frame(hello={"role": "worker", "nonce": new_nonce()}))
+        sock.sendall(proof_frame(MSGPACK.loads(read_frame(sock)[1])["handshake"]["proof"]))
+        assert is_closed(sock)
+    assert is_refused(master, "wrong token")
+
+
+def test_a_replayed_introduction(master, keys):
+    access = keys.access()
+    nonce = new_nonce()
+    with tls_socket(master.port, careless_context(access)) as sock:
+        own = greet(sock, "worker", nonce)
+        recorded = proof_frame(client_proof(access.token, "worker", nonce, own))
+        sock.sendall(recorded)
+        assert MSGPACK.loads(read_frame(sock)[1]) == "welcome"
+        sock.sendall(call_frame(3, "exchange", wire.pack_request("s1", Request(1))))
+        assert read_frame(sock)[0].seq == 3
+    with tls_socket(master.port, careless_context(access)) as sock:
+        greet(sock, "worker", nonce)
+        sock.sendall(recorded)
+        assert is_closed(sock)
+    assert is_refused(master, "wrong token")
+
+
+def test_a_proof_for_another_role(master, keys):
+    access = keys.access()
+    with tls_socket(master.port, careless_context(access)) as sock:
+        nonce = new_nonce()
+        own = greet(sock, "admin", nonce)
+        sock.sendall(proof_frame(client_proof(access.token, "worker", nonce, own)))
+        assert is_closed(sock)
+    assert is_refused(master, "wrong token")
+
+
+NONCE = b"n" * 32
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [
+        "hello",
+        None,
+        {},
+        {"role": "worker"},
+        {"role": "worker", "nonce": NONCE[1:]},
+        {"role": "worker", "nonce": NONCE.decode()},
+        {"role": "master", "nonce": NONCE},
+        {"role": None, "nonce": NONCE},
+        {"role": ["worker"], "nonce": NONCE},
+    ],
+)
+def test_an_introduction_of_another_form(master, keys, hello):
+    with tls_socket(master.port, careless_context(keys.access())) as sock:
+        sock.sendall(connect_frame(hello=hello))
+        assert is_closed(sock)
+    assert is_refused(master, "no introduction with a role")
+
+
+def test_an_introduction_before_another(master, keys):
+    with tls_socket(master.port, careless_context(keys.access())) as sock:
+        greet(sock, "worker", NONCE)
+        sock.sendall(connect_frame(hello={"role": "worker", "nonce": NONCE}))
+        assert is_closed(sock)
+    assert is_refused(master, "introduced itself twice")
+
+
+@pytest.mark.parametrize("is_greeted", [False, True])
+@pytest.mark.parametrize(
+    "message",
+    [
+        call_frame(1, "exchange", b""),
+        call_frame(1, "status", target=ADMIN_OBJECT),
+        call_frame(1, "list", target="Pyro.NameServer"),
+        call_frame(1, "other", b"", target=GATE_OBJECT),
+        frames.build(frames.PING, MSGPACK.number, 0, b""),
+    ],
+    ids=["exchange", "status", "list", "gate", "ping"],
+)
+def test_a_call_before_it_was_admitted(master, service, keys, message, is_greeted):
+    with tls_socket(master.port, careless_context(keys.access())) as sock:
+        if is_greeted:
+            greet(sock, "worker", NONCE)
+        sock.sendall(message)
+        assert is_closed(sock)
+    assert is_refused(master, "a call before it was admitted")
+    assert not service.requests
+
+
+def test_a_proof_before_any_introduction(master, keys):
+    with tls_socket(master.port, careless_context(keys.access())) as sock:
+        sock.sendall(proof_frame(b"x" * 32))
+        assert is_closed(sock)
+    assert is_refused(master, "a call before it was admitted")
+
+
+def test_who_is_admitted_cannot_be_admitted_again(master, keys):
+    access = keys.access()
+    with tls_socket(master.port, careless_context(access)) as sock:
+        introduce(sock, access)
+        sock.sendall(proof_frame(b"x" * 32))
+        head, data = read_frame(sock)
+        assert head.flags & frames.FLAG_EXCEPTION
+        assert MSGPACK.loads(data)["__class__"] == "Pyro5.errors.DaemonError"
+        sock.sendall(connect_frame(hello={"role": "worker", "nonce": NONCE}))
+        assert is_closed(sock)
+    assert set(master.loop.refusals.counts) == {"called what is not exposed", "a message of another kind or serializer"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("worker", ADMIN_OBJECT, "status"),
+        ("worker", ADMIN_OBJECT, "drain"),
+        ("admin", MASTER_OBJECT, "register", wire.pack_info(INFO)),
+        ("admin", MASTER_OBJECT, "exchange", wire.pack_request("s1", Request(1))),
+    ],
+)
+def test_one_role_cannot_do_what_the_other_does(master, service, keys, call):
+    role, target, method, *arguments = call
+    line = Line(f"127.0.0.1:{master.port}", target, MSGPACK, keys.access(role))
+    with pytest.raises(ProtocolError, match=f"a {role} may not call {target}"):
+        line.call(target, method, *arguments, timeout_s=10)
+    line.close()
+    assert is_refused(master, "called an object of another role")
+    assert not service.drained.is_set()
+    assert not service.infos
+    assert not service.requests
+
+
+def test_a_silent_peer_and_half_a_hello_hold_nobody_up(master, service, keys, monkeypatch):
+    monkeypatch.setattr("bohb_service.rpc.handshakes.TLS_SECONDS", 0.3)
+    silent = [open_socket(master) for _ in range(20)]
+    for sock in silent[:10]:
+        sock.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    worker = worker_of(master, keys.access())
+    assert worker.register(INFO) == REGISTRATION
+    worker.close()
+    assert all([is_closed(sock) for sock in silent])  # noqa: C419  (each takes its time)
+    wait_until(lambda: dict(master.loop.refusals.counts) == {"made no TLS connection in time": 20})
+    for sock in silent:
+        sock.close()
+
+
+def test_of_too_many_handshakes_the_oldest_gives_way(master, keys, monkeypatch):
+    monkeypatch.setattr("bohb_service.rpc.handshakes.MAX_WAITING", 5)
+    silent = [open_socket(master) for _ in range(8)]
+    wait_until(lambda: sum(master.loop.refusals.counts.values()) == 3)
+    assert [is_closed(sock, 0.1) for sock in silent] == [True] * 3 + [False] * 5
+    worker = worker_of(master, keys.access())
+    assert worker.register(INFO) == REGISTRATION
+    worker.close()
+    assert set(master.loop.refusals.counts) == {"gave way to newer peers before its TLS connection"}
+    for sock in silent:
+        sock.close()
+
+
+def test_who_leaves_in_the_middle_of_its_handshake(master):
+    for last in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):
+        with open_socket(master) as sock:
+            sock.sendall(last)
+    wait_until(lambda: master.loop.refusals.counts["left in its TLS handshake"] == 2)
+
+
+# What clients refuse.
+
+
+def test_a_master_without_credentials_is_refused(keys):
+    with serving() as master:
+        with pytest.raises(MasterUnreachableError, match=r"ended the TLS connection: .* no master with credentials"):
+            worker_of(master, keys.access()).register(INFO)
+        assert "no message of Pyro5's protocol" in status_of(master)["refused"]
+
+
+def test_a_master_of_another_authority_is_refused(keys):
+    strange = load_credentials(keys.strange, "master")
+    with (
+        serving(endpoint=Endpoint(credentials=strange)) as master,
+        pytest.raises(AuthenticationError, match="was made by another authority"),
+    ):
+        worker_of(master, keys.access()).register(INFO)
+
+
+def test_a_worker_that_plays_the_master_is_refused(keys):
+    worker = load_credentials(keys.path, "worker")
+    forged = dataclasses.replace(worker, kind="master", tokens=keys.master().tokens)
+    with (
+        serving(endpoint=Endpoint(credentials=forged)) as master,
+        pytest.raises(AuthenticationError, match="made for another side of a connection"),
+    ):
+        worker_of(master, keys.access()).register(INFO)
+
+
+def test_a_master_with_another_token_is_refused(keys):
+    tokens = {"worker": secrets.token_bytes(32), "admin": secrets.token_bytes(32)}
+    forged = dataclasses.replace(keys.master(), tokens=tokens)
+    with serving(endpoint=Endpoint(credentials=forged)) as master:
+        with pytest.raises(AuthenticationError, match="has another worker token"):
+            worker_of(master, keys.access()).register(INFO)
+        with pytest.raises(AuthenticationError, match="has another admin token"):
+            admin_of(master, keys.access("admin")).status()
+
+
+def test_a_master_by_another_name_is_refused(keys, monkeypatch):
+    real = socket.create_connection
+    with serving(endpoint=Endpoint(credentials=keys.master())) as master:
+        monkeypatch.setattr(socket, "create_connection", lambda _, *rest: real(("127.0.0.1", master.port), *rest))
+        with pytest.raises(AuthenticationError, match="is made for other names"):
+            Line("evil.example:1", MASTER_OBJECT, MSGPACK, keys.access())
+        Line("head.example:1", MASTER_OBJECT, MSGPACK, keys.access()).close()
+
+
+@contextlib.contextmanager
+def nonsense_service(port, answer):
+    """Another service where the master was."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    sock, _ = listener.accept()
+                    with sock, contextlib.suppress(OSError):
+                        sock.recv(4096)
+                        sock.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize("other", ["nothing", "http", "silence", "strange", "clear", "token"])
+def test_whoever_has_taken_the_masters_place_is_refused_until_the_master_is_back(keys, service, other):
+    with serving(service, Endpoint(credentials=keys.master())) as master:
+        worker = worker_of(master, keys.access())
+        worker.register(INFO)
+    tokens = {"worker": secrets.token_bytes(32), "admin": secrets.token_bytes(32)}
+    where = {
+        "nothing": contextlib.nullcontext,
+        "http": lambda: nonsense_service(master.port, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        "silence": lambda: nonsense_service(master.port, b""),
+        "strange": lambda: serving(
+            endpoint=Endpoint(port=master.port, credentials=load_credentials(keys.strange, "master"))
+        ),
+        "clear": lambda: serving(endpoint=Endpoint(port=master.port)),
+        "token": lambda: serving(
+            endpoint=Endpoint(port=master.port, credentials=dataclasses.replace(keys.master(), tokens=tokens))
+        ),
+    }
+    with where[other]():
+        for _ in range(2):
+            with pytest.raises(MasterUnreachableError):
+                worker.exchange(Request(1))
+    with serving(service, Endpoint(port=master.port, credentials=keys.master())):
+        assert worker.exchange(Request(1)) == service.answer
+        worker.close()
+
+
+# Without credentials.
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3", "2001:db8::1"])
+def test_another_address_without_credentials_is_refused_with_the_remedy(host):
+    command = rf"`bohb-master credentials credentials --host {host}`.*--insecure in a network"
+    with pytest.raises(CredentialsError, match=command):
+        Endpoint(host).check()
+    Endpoint(host, insecure=True).check()
+
+
+@pytest.mark.parametrize("bind", ["0.0.0.0", "::", "10.1.2.3", "no.such.name.invalid", ""])
+def test_listening_elsewhere_than_on_loopback_counts(bind):
+    endpoint = Endpoint("127.0.0.1", bind=bind or None)
+    if not bind:
+        endpoint.check()
+    else:
+        with pytest.raises(CredentialsError, match="can be reached from other machines"):
+            endpoint.check()
+
+
+def test_with_credentials_every_address_will_do(keys):
+    endpoint = Endpoint("10.1.2.3", bind="0.0.0.0", credentials=keys.master())
+    endpoint.check()
+    assert (endpoint.security, endpoint.local_host) == ("tls", "127.0.0.1")
+
+
+@pytest.mark.parametrize("address", ["10.1.2.3:80", "[2001:db8::1]:80"])
+def test_a_client_does_not_speak_in_clear_to_another_machine(address, keys, monkeypatch):
+    monkeypatch.setattr(socket, "create_connection", lambda *_: pytest.fail("it connected"))
+    for access in (Access("worker"), Access("admin")):
+        with pytest.raises(CredentialsError, match=r"is not on this machine.*--credentials DIR .*--insecure"):
+            access.check(address)
+    with pytest.raises(CredentialsError):
+        MasterClient(ByNameServer(address, "study", Access("worker"))).register(INFO)
+    with pytest.raises(CredentialsError):
+        AdminClient(*address.removeprefix("[").replace("]", "").rsplit(":", 1), Access("admin")).status()
+    Access("worker", insecure=True).check(address)
+    keys.access().check(address)
+
+
+def test_insecure_works_and_is_shown(service):
+    with serving(service, Endpoint("127.0.0.1", bind="0.0.0.0", insecure=True)) as master:
+        worker = worker_of(master)
+        assert worker.register(INFO) == REGISTRATION
+        worker.close()
+        assert status_of(master)["security"] == "insecure"
+
+
+# Nothing that a peer sends becomes an object.
+
+CLASSES = ["Pyro5.core.URI", "Pyro5.client.Proxy", "Pyro5.server.Daemon", "Pyro5.errors.NamingError"]
+CLASSES += ["builtins.SystemExit", "builtins.KeyboardInterrupt", "builtins.ValueError", "sqlite3.Error", "os.system"]
+
+EXCEPTIONS = [
+    {"__class__": name, "__exception__": True, "args": ["x"], "attributes": {}, "state": ["PYRO", "o", None, "h", 1]}
+    for name in CLASSES
+]
+FORMS = dict(zip(CLASSES, map(MSGPACK.dumps, EXCEPTIONS), strict=True))
+FORMS |= {f"extension {code}": msgpack.packb(msgpack.ExtType(code, b"\0" * 16)) for code in (0x30, 0x31, 0x32, 0x33, 5)}
+FORMS["time"] = msgpack.packb(dt.datetime(2026, 1, 1, tzinfo=dt.UTC), datetime=True)
+
+COMMAND = b"cos\nsystem\n(S'exit 1'\ntR."
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """Everything that Pyro5 or a pickle would have built or decoded."""
+    found = []
+
+    def record(owner, name):
+        real = getattr(owner, name)
+
+        def recorded(*arguments, **named):
+            found.append((owner, name))
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(owner, name, recorded)
+
+    for owner in (core.URI, client.Proxy, server.Daemon):
+        for name in ("__init__", "__setstate__"):
+            record(owner, name)
+    record(errors.PyroError, "__init__")
+    record(serializers.SerializerBase, "dict_to_class")
+    record(serializers.SerializerBase, "make_exception")
+    for serializer in serializers.serializers.values():
+        record(serializer, "loads")
+        record(serializer, "loadsCall")
+    for module in (pickle, marshal):
+        record(module, "loads")
+    return found
+
+
+def stock_bytes(serializer, call):
+    """A call or connect message in another serializer's form, or that of Python's own."""
+    if serializer.serializer_id == serializers.MsgpackSerializer.serializer_id:
+        return None
+    if call:
+        return serializer.dumpsCall(MASTER_OBJECT, "exchange", (EXCEPTIONS[0],), {})
+    return serializer.dumps({"handshake": EXCEPTIONS[0], "object": MASTER_OBJECT})
+
+
+@pytest.mark.parametrize("number", [*range(10), 42, 255])
+@pytest.mark.parametrize("is_admitted", [False, True])
+def test_messages_of_other_serializers_are_not_decoded(built, keys, number, is_admitted):
+    bodies = [COMMAND, pickle.dumps(ValueError("x")), marshal.dumps(EXCEPTIONS)]
+    bodies += [b for s in serializers.serializers.values() for b in (stock_bytes(s, call=is_admitted),) if b]
+    access = keys.access()
+    with serving(endpoint=Endpoint(credentials=keys.master())) as master:
+        before = len(built)
+        for body in bodies:
+            if number == MSGPACK.number:
+                continue
+            with tls_socket(master.port, careless_context(access)) as sock:
+                if is_admitted:
+                    introduce(sock, access)
+                kind = frames.INVOKE if is_admitted else frames.CONNECT
+                sock.sendall(frames.build(kind, number, 1, body))
+                assert is_closed(sock)
+        assert len(built) == before
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_connect_message_builds_nothing(built, keys, form):
+    with serving(endpoint=Endpoint(credentials=keys.master())) as master:
+        before = len(built)
+        body = b"\x82" + MSGPACK.dumps("handshake") + form + MSGPACK.dumps("object") + MSGPACK.dumps(MASTER_OBJECT)
+        for target in (MSGPACK.dumps(MASTER_OBJECT), form):
+            body = b"\x82" + MSGPACK.dumps("handshake") + form + MSGPACK.dumps("object") + target
+            with tls_socket(master.port, careless_context(keys.access())) as sock:
+                sock.sendall(frames.build(frames.CONNECT, MSGPACK.number, 1, body))
+                assert is_closed(sock)
+        assert len(built) == before
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_call_builds_nothing(built, service, form):
+    with serving(service) as master:
+        before = len(built)
+        target, method = MSGPACK.dumps(MASTER_OBJECT), MSGPACK.dumps("exchange")
+        for body in (
+            b"\x94" + target + method + b"\x91" + form + b"\x80",
+            b"\x94" + target + method + b"\x90\x81" + MSGPACK.dumps("data") + form,
+            b"\x94" + target + form + b"\x90\x80",
+            b"\x94" + form + method + b"\x90\x80",
+            form,
+            b"\x94" + target + method + b"\x91" + MSGPACK.dumps(b"\x97" + form * 7) + b"\x80",
+        ):
+            with admitted_socket(master) as sock:
+                sock.sendall(frames.build(frames.INVOKE, MSGPACK.number, 1, body))
+                with contextlib.suppress(ConnectionError):
+                    head, data = read_frame(sock)
+                    assert head.flags & frames.FLAG_EXCEPTION or wire.unpack(MSGPACK.loads(data))[0] == "error"
+        assert len(built) == before
+        assert not service.requests
+        assert not service.failed
+
+
+@pytest.mark.parametrize("form", EXCEPTIONS, ids=CLASSES)
+def test_user_data_arrive_as_plain_values(built, service, keys, form):
+    with serving(service, Endpoint(credentials=keys.master())) as master:
+        before = len(built)
+        worker = worker_of(master, keys.access())
+        worker.register(INFO)
+        request = Request(1, results=((1, Completed(0.5, {"__class__": "x", "deep": [form]})),))
+        worker.exchange(request)
+        worker.close()
+        assert service.requests == [request]
+        assert len(built) == before
+
+
+@contextlib.contextmanager
+def malicious_master(*answers):
+    """Answers each message that comes with the next of these; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            sock, _ = listener.accept()
+            with sock, contextlib.suppress(OSError):
+                for kind, flags, body in answers:
+                    head, _ = read_frame(sock)
+                    sock.sendall(frames.build(kind, MSGPACK.number, head.seq, body, flags))
+                is_closed(sock)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
+WELCOME = (frames.CONNECT_OK, 0, MSGPACK.dumps({"handshake": "hello", "meta": None}))
+
+
+@pytest.mark.parametrize("form", [*FORMS.values(), b"\x91" * 100_000, b"\xc1"], ids=[*FORMS, "deep", "garbage"])
+@pytest.mark.parametrize("flags", [0, frames.FLAG_EXCEPTION])
+def test_a_client_builds_and_raises_nothing_that_it_is_sent(built, form, flags):
+    for answers in (
+        [(frames.CONNECT_FAIL, flags, form)],
+        [WELCOME, (frames.RESULT, flags, form)],
+        [WELCOME, (frames.RESULT, flags, MSGPACK.dumps(form))],
+        [WELCOME, (frames.RESULT, flags, MSGPACK.dumps(b"\x92" + MSGPACK.dumps("ok") + form))],
+    ):
+        with malicious_master(*answers) as port:
+            admin = AdminClient("127.0.0.1", port, Access("admin"))
+            try:
+                assert isinstance(admin.status(), dict | float)
+            except (MasterUnreachableError, ProtocolError):
+                pass
+            finally:
+                admin.close()
+    assert not built
