@@ -1,33 +1,64 @@
 """The log lines of a worker on its jobs."""
 
 import logging
+from collections.abc import Sequence
+from typing import Any
 
+from bohb_service.clock import Clock
+from bohb_service.line_rate import LineRate
 from bohb_service.scheduler.outcomes import Completed, Failed, Outcome, Released
 from bohb_service.scheduler.replies import Job
 
 log = logging.getLogger("bohb_service.worker")
 
-
-def log_started(job: Job) -> None:
-    """A job came to its turn."""
-    fields = {"trial": str(job.trial), "lease": job.lease, "budget": job.budget, "attempt": job.attempt}
-    log.info("job started", extra=fields)
+_BURST = 2000.0
+_LINES_PER_S = 100.0
 
 
-def log_dropped(job: Job) -> None:
-    """A job ended without an outcome that anybody wants."""
-    log.info("job dropped", extra={"trial": str(job.trial), "lease": job.lease})
+class JobLines:
+    """Writes a line for each step of a job; where jobs are very short, most lines are left out and counted.
 
+    Args:
+        clock: For the rate.
+    """
 
-def log_outcome(job: Job, outcome: Outcome) -> None:
-    """A job ended."""
-    fields = {"trial": str(job.trial), "lease": job.lease, "budget": job.budget}
-    match outcome:
-        case Completed(loss, _, seconds):
-            log.info("job finished", extra={**fields, "loss": loss, "seconds": round(seconds, 3)})
-        case Failed(reason, message, _, seconds):
-            log.warning(
-                "job failed", extra={**fields, "reason": reason, "error": message, "seconds": round(seconds, 3)}
-            )
-        case Released(reason, message):
-            log.warning("job released", extra={**fields, "reason": reason, "error": message})
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rate = LineRate(_BURST, _LINES_PER_S)
+
+    def started(self, job: Job) -> None:
+        """A job came to its turn."""
+        if self._allows("started"):
+            fields = {"trial": str(job.trial), "lease": job.lease, "budget": job.budget, "attempt": job.attempt}
+            log.info("job started", extra=fields)
+
+    def dropped(self, job: Job) -> None:
+        """A job ended without an outcome that anybody wants."""
+        if self._allows("dropped"):
+            log.info("job dropped", extra={"trial": str(job.trial), "lease": job.lease})
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        """A job ended."""
+        if not self._allows("ended"):
+            return
+        fields: dict[str, Any] = {"trial": str(job.trial), "lease": job.lease, "budget": job.budget}
+        match outcome:
+            case Completed(loss, _, seconds):
+                log.info("job finished", extra={**fields, "loss": loss, "seconds": round(seconds, 3)})
+            case Failed(reason, message, _, seconds):
+                fields |= {"reason": reason, "error": message, "seconds": round(seconds, 3)}
+                log.warning("job failed", extra=fields)
+            case Released(reason, message):
+                log.warning("job released", extra={**fields, "reason": reason, "error": message})
+
+    def acknowledged(self, leases: Sequence[int]) -> None:
+        """The master has the outcomes of these leases."""
+        if leases and self._allows("acknowledged"):
+            log.info("outcomes acknowledged", extra={"leases": list(leases)})
+
+    def _allows(self, kind: str) -> bool:
+        now = self._clock.monotonic()
+        is_allowed = self._rate.allows(now, kind)
+        if (left_out := self._rate.take_left_out(now)) is not None:
+            log.info("lines left out", extra=left_out)
+        return is_allowed

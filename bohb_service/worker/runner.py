@@ -25,7 +25,7 @@ from bohb_service.worker.events import (
     SupervisorEvent,
 )
 from bohb_service.worker.folders import Folders, find_folders
-from bohb_service.worker.job_lines import log_dropped, log_outcome, log_started
+from bohb_service.worker.job_lines import JobLines
 from bohb_service.worker.link import Link, Master
 from bohb_service.worker.process import Launch
 from bohb_service.worker.signals import StopLevel, StopSignals
@@ -74,6 +74,7 @@ class WorkerRunner:
         self._logs = logs
         self._orphan_timeout_s = orphan_timeout_s
         self._clock: Clock = SystemClock()
+        self._lines = JobLines(self._clock)
         self._signals = StopSignals()
         self._link = Link(master, self._signals, self._clock)
         self._conversation = Conversation(self._link, info, self._clock)
@@ -237,8 +238,7 @@ class WorkerRunner:
 
     def _take_answer(self, supervisor: Supervisor, answer: Answer) -> None:
         self._prefetch = max(1, answer.prefetch)
-        if answer.acks:
-            log.info("outcomes acknowledged", extra={"leases": list(answer.acks)})
+        self._lines.acknowledged(answer.acks)
         for lease in answer.lost:
             log.warning("lease lost", extra={"lease": lease})
             supervisor.drop(lease)
@@ -276,23 +276,23 @@ class WorkerRunner:
                 continue
             match event:
                 case Started(job):
-                    log_started(job)
+                    self._lines.started(job)
                 case Reported(lease, step, loss):
                     self._outbox.report(Report(lease, step, loss))
                 case Finished(job, outcome, n_bytes):
                     self._giving_back.discard(job.lease)
                     self._outbox.add(job.lease, outcome, n_bytes)
-                    log_outcome(job, outcome)
+                    self._lines.ended(job, outcome)
                 case SetupFailed(job, message):
                     self._giving_back.discard(job.lease)
                     released = Released("unstarted", f"{self._info.worker}: setup failed: {message}")
                     self._outbox.add(job.lease, released)
-                    log_outcome(job, released)
+                    self._lines.ended(job, released)
                 case Dropped(job):
                     if job.lease in self._giving_back:
                         self._giving_back.discard(job.lease)
                         self._give_back(job)
-                    log_dropped(job)
+                    self._lines.dropped(job)
                 case Broken():
                     self._broken = event
                 case _:
@@ -308,7 +308,7 @@ class WorkerRunner:
             return False
         self._disowned.discard(lease)
         self._giving_back.discard(lease)
-        log_dropped(event.job)
+        self._lines.dropped(event.job)
         return True
 
     def _drain(self) -> bool:

@@ -870,3 +870,12 @@ print(code, sorted(heavy & sys.modules.keys()))
     loss, facts = done.stdout.splitlines()
     assert loss == "0.75"
     assert facts == "0 []"
+
+
+def test_lines_on_very_many_jobs_are_counted(master, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("bohb_service.worker.job_lines._BURST", 30.0)
+    monkeypatch.setattr("bohb_service.worker.job_lines._LINES_PER_S", 0.0)
+    one = master(*[{"x": 0.0, "y": lease / 1000} for lease in range(100)], worker="NoOp", prefetch=16)
+    with caplog.at_level(logging.INFO, "bohb_service.worker"):
+        assert run(one, tmp_path) == 0
+    assert sum(record.message.startswith(("job ", "outcomes ")) for record in caplog.records) == 30

@@ -17,7 +17,9 @@ from bohb_service.scheduler.events import (
     BracketOpened,
     ConfigurationSuggested,
     MasterStarted,
+    RungClosed,
     StudyReopened,
+    StudyStopped,
     TrialAbandoned,
     TrialCompleted,
     TrialFailed,
@@ -306,3 +308,15 @@ print(*sorted({"numpy", "ConfigSpace", "pydantic", "rich", "msgpack", "Pyro5", "
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
     assert done.stdout.split() == []
+
+
+def test_more_events_than_anybody_reads_are_counted(logged):
+    configure_logging()
+    lines = EventLines(StudyState(0, 9.0))
+    lines([(AT, RungClosed(0, 0, ()))] * 3000)
+    assert len(logged()) == 1000
+    lines([(AT + 1.0, StudyStopped("brackets")), (AT + 1.0, RungClosed(0, 0, ()))])
+    after = logged()
+    assert after[0].endswith("search stopped reason=brackets")
+    assert after[1].endswith("lines left out rungs=2000")
+    assert after[2].endswith("rung closed bracket=0 rung=0 promoted=0")
