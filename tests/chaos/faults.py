@@ -150,13 +150,13 @@ class Faults:
         return f"everything {1000 * delay:.0f} ms later for {seconds:.1f} s"
 
     def lose_replies(self, draw):
-        n = 1 + int(6 * draw.size)
+        n = 1 + int(3 * draw.size)
         what = "half a reply" if draw.coin < 0.3 else "reply"
         self._proxy.lose(what, n)
         return f"the next {n} replies lost" + (" in their middle" if what != "reply" else "")
 
     def lose_requests(self, draw):
-        n = 1 + int(4 * draw.size)
+        n = 1 + int(2 * draw.size)
         self._proxy.lose("request", n)
         return f"the next {n} requests lost"
 
