@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from bohb_service.clock import Clock, SystemClock
+from bohb_service.clock import AwakeClock, Clock, SystemClock
 from bohb_service.errors import TransportError
 from bohb_service.fleet.local import LocalFleet, local_prefix
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
@@ -117,7 +117,7 @@ class StudyRun:
                 run.scheduler,
                 run.journal,
                 self._facts(run),
-                self._clock,
+                AwakeClock(self._clock, max(1.0, terms.lease_s / 4)),
                 server.loop.post,
                 lambda: sampler_for(self.study, run.space_json),
                 terms=terms,
