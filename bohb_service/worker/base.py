@@ -3,9 +3,9 @@
 The class holds no connection, no thread and no state of the service; it can be used in plain Python.
 """
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,6 @@ def _ignore_report(_step: float, _loss: float) -> None:
     """Drop a learning-curve point (the default outside a study)."""
 
 
-@dataclass(frozen=True, slots=True)
 class EvaluationContext:
     """All that an objective may need beside its configuration and budget.
 
@@ -27,19 +26,51 @@ class EvaluationContext:
         budget: What this evaluation may spend, in units of the study's fidelity.
         previous_budget: Largest budget at which this configuration was completed before, or None.
         seed: Seed for this configuration, the same at every budget, in ``[0, 2**31)``.
-        directory: Private directory of the configuration; persists from budget to budget.
         attempt: 1 for the first attempt at this trial; higher after a lost worker.
         report: ``report(step, loss)`` adds a point to the trial's learning curve.
+
+    Args:
+        directory: Where `directory` is made when it is first asked for.
     """
 
-    trial_id: str
-    configuration_id: int
-    budget: float
-    previous_budget: float | None
-    seed: int
-    directory: Path
-    attempt: int = 1
-    report: Callable[[float, float], None] = _ignore_report
+    __slots__ = (
+        "_directory",
+        "attempt",
+        "budget",
+        "configuration_id",
+        "previous_budget",
+        "report",
+        "seed",
+        "trial_id",
+    )
+
+    def __init__(  # noqa: PLR0917  (the order in which a trial is described)
+        self,
+        trial_id: str,
+        configuration_id: int,
+        budget: float,
+        previous_budget: float | None,
+        seed: int,
+        directory: Path,
+        attempt: int = 1,
+        report: Callable[[float, float], None] = _ignore_report,
+    ) -> None:
+        self.trial_id = trial_id
+        self.configuration_id = configuration_id
+        self.budget = budget
+        self.previous_budget = previous_budget
+        self.seed = seed
+        self.attempt = attempt
+        self.report = report
+        self._directory = directory
+
+    @property
+    def directory(self) -> Path:
+        """Private directory of the configuration; persists from budget to budget."""
+        # Not before: an objective of a few milliseconds spends more on a directory than on itself.
+        with contextlib.suppress(FileExistsError):
+            self._directory.mkdir(mode=0o700)
+        return self._directory
 
 
 class Worker(ABC):

@@ -1,5 +1,6 @@
 """Where a worker keeps the directories of configurations and the output of objectives."""
 
+import errno
 import os
 import re
 import tempfile
@@ -26,18 +27,14 @@ class Folders:
     is_shared: bool
 
     def configuration(self, number: int) -> Path:
-        """The private directory of a configuration; made if there is none.
+        """The private directory of a configuration, which need not exist yet.
 
         Raises:
-            StudyError: It cannot be made.
+            StudyError: The folder in which it would be made is gone.
         """
         path = self.configurations / str(number)
-        try:
-            path.mkdir(mode=0o700)
-        except FileExistsError:
-            pass
-        except OSError as error:
-            raise _cannot_make(path, error) from error
+        if not self.configurations.is_dir():
+            raise _cannot_make(path, NotADirectoryError(errno.ENOENT, os.strerror(errno.ENOENT)))
         return path
 
     def log(self, worker: str) -> LogFile:

@@ -448,7 +448,8 @@ def test_results_do_not_depend_on_the_number_of_threads(letter, tmp_path):
     results = []
     for limit in (1, 2):
         with threadpool_limits(limits=limit):
-            place = dataclasses.replace(context(tmp_path / str(limit)), report=note)
+            place = context(tmp_path / str(limit))
+            place.report = note
             results.append(letter.compute(config, 1.0, place)["loss"])
     assert set(threads) == {1}
     assert results[0] == results[1]

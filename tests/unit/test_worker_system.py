@@ -9,6 +9,7 @@ from bohb_service.errors import StudyError
 from bohb_service.rpc.messages import Registration
 from bohb_service.scheduler.outcomes import Failed, Released
 from bohb_service.testing.clock import ManualClock
+from bohb_service.worker.base import EvaluationContext
 from bohb_service.worker.deaths import explain_death
 from bohb_service.worker.folders import find_folders
 from bohb_service.worker.logs import MAX_LOG_BYTES, LogFile
@@ -39,14 +40,24 @@ def test_directories_of_configurations_are_private(tmp_path):
     folders = find_folders(registration("/nowhere"), tmp_path / "scratch")
     old_mask = os.umask(0o022)
     try:
-        directory = folders.configuration(12)
+        directory = context_in(folders.configuration(12)).directory
     finally:
         os.umask(old_mask)
 
     assert directory == tmp_path / "scratch" / "study-17" / "12"
     assert directory.stat().st_mode & 0o777 == 0o700
     assert directory.parent.stat().st_mode & 0o777 == 0o700
-    assert folders.configuration(12) == directory
+    assert context_in(folders.configuration(12)).directory == directory
+
+
+def test_a_directory_is_made_when_it_is_asked_for(tmp_path):
+    context = context_in(tmp_path / "0")
+    assert not list(tmp_path.iterdir())
+    assert context.directory.is_dir()
+
+
+def context_in(directory):
+    return EvaluationContext("12.0", 12, 1.0, None, 0, directory)
 
 
 def test_a_local_folder_of_someone_else_is_refused(tmp_path, monkeypatch):
