@@ -1,5 +1,6 @@
 """What all tests share: a quiet environment, the Hypothesis profiles, and the project's commands as processes."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -26,6 +27,16 @@ for _name in [name for name in os.environ if name.startswith("BOHB_")]:
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=100, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(autouse=True)
+def _collector() -> Iterator[None]:
+    """Commands that are run in this process set the garbage collector as they need it."""
+    callbacks = list(gc.callbacks)
+    yield
+    gc.callbacks[:] = callbacks
+    gc.unfreeze()
+    gc.enable()
 
 
 @dataclass(frozen=True, slots=True)

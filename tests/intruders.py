@@ -19,7 +19,7 @@ from bohb_service.rpc.serialisers import MSGPACK
 from bohb_service.security.authority import make_credentials
 from bohb_service.security.credentials import Credentials, load_credentials
 from bohb_service.security.tokens import Role, client_proof, new_nonce
-from tests.network import call_frame, connect_frame, read_frame
+from tests.peers import call_frame, connect_frame, read_frame
 
 _YEAR_S = 365 * 86400.0
 

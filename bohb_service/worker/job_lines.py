@@ -11,8 +11,8 @@ from bohb_service.scheduler.replies import Job
 
 log = logging.getLogger("bohb_service.worker")
 
-_BURST = 2000.0
-_LINES_PER_S = 100.0
+_BURST = 1000.0
+_LINES_PER_S = 20.0
 
 
 class JobLines:

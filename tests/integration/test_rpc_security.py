@@ -28,7 +28,7 @@ from bohb_service.scheduler.outcomes import Completed
 from bohb_service.security.credentials import load_credentials
 from bohb_service.security.tokens import client_proof, new_nonce
 from tests.intruders import careless_context, greet, introduce, make_keys, proof_frame, tls_socket
-from tests.network import (
+from tests.peers import (
     INFO,
     REGISTRATION,
     Service,
@@ -122,7 +122,7 @@ def test_a_worker_of_another_run_is_told_what_to_copy(master, keys):
 
 
 def test_with_an_expired_certificate(master, keys):
-    with pytest.raises(AuthenticationError, match=r"says that our certificate has expired; renew them"):
+    with pytest.raises(AuthenticationError, match=r"says that our certificate has expired; renew the certificates"):
         worker_of(master, keys.expired_access()).register(INFO)
     assert is_refused(master, "its certificate was not accepted: certificate has expired")
 
