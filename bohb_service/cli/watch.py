@@ -22,6 +22,7 @@ from bohb_service.results.summary import summary_of
 log = logging.getLogger("bohb_service.cli")
 
 _REFRESH_S = 0.25
+_SWITCH_S = 0.0005
 
 
 class _Signals:
@@ -77,6 +78,8 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
         The command's exit code.
     """
     configure_logging(as_json=log_json)
+    # The loop gives the interpreter up with every call of the system; by default another thread may keep it for 5 ms.
+    sys.setswitchinterval(_SWITCH_S)
     signals = _Signals(run)
     is_live = sys.stdout.isatty() and not as_json
     if not is_live:
