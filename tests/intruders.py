@@ -89,8 +89,10 @@ def careless_context(access: Access | None = None) -> ssl.SSLContext:
 @contextlib.contextmanager
 def tls_socket(port: int, context: ssl.SSLContext) -> Iterator[ssl.SSLSocket]:
     """A bare TLS connection to a port of this machine; with TLS 1.3 its end may still refuse the certificate."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock, context.wrap_socket(sock) as tls:
-        yield tls
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with context.wrap_socket(sock) as tls:
+            yield tls
 
 
 def greet(sock: socket.socket, role: str, nonce: bytes) -> bytes:

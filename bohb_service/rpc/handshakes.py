@@ -113,8 +113,8 @@ class Handshakes:
     def _go_on(self, handshake: _Handshake) -> None:
         try:
             if handshake.tls is None:
-                if not _speaks_tls(handshake.sock):
-                    self._refuse(handshake, "does not speak TLS")
+                if (reason := _unfit(handshake.sock)) is not None:
+                    self._refuse(handshake, reason)
                     return
                 self._selector.unregister(handshake.sock)
                 tls = self._context.wrap_socket(handshake.sock, server_side=True, do_handshake_on_connect=False)
@@ -149,17 +149,20 @@ class Handshakes:
         handshake.sock.close()
 
 
-def _speaks_tls(sock: socket.socket) -> bool:
-    """Whether a peer begins as TLS does; one that does not is told what is spoken here.
+def _unfit(sock: socket.socket) -> str | None:
+    """Why TLS is not begun with a peer, by its first byte; one that speaks in clear is told what is spoken here.
 
     Raises:
         OSError: It has gone.
     """
-    if sock.recv(1, socket.MSG_PEEK) in {b"", _FIRST_BYTE}:
-        return True
+    first = sock.recv(1, socket.MSG_PEEK)
+    if first == _FIRST_BYTE:
+        return None
+    if not first:
+        return _LEFT
     sock.send(_ALERT)
     sock.recv(4096)  # what is left unread would turn the end of the connection into a reset, before the alert is read
-    return False
+    return "does not speak TLS"
 
 
 def _reason(told: str) -> str:

@@ -32,7 +32,7 @@ from bohb_service.security.tokens import Role
 HANDSHAKE_SECONDS = 5.0
 MAX_UNADMITTED = 512
 MAX_UNSENT_BYTES = 8 << 20
-MAX_BUFFERED_BYTES = 32 << 20
+MAX_BUFFERED_BYTES = 16 << 20
 """What all peers together may have sent of messages that are not whole yet."""
 
 BACKLOG = 4096
@@ -248,7 +248,8 @@ class EventLoop:
         if len(incoming) < head.n_bytes:
             self._check_budget(connection)
             return None
-        data = bytes(incoming[HEADER_BYTES + head.n_annotations : head.n_bytes])
+        with memoryview(incoming) as view:  # a slice of the buffer itself would be one more copy
+            data = bytes(view[HEADER_BYTES + head.n_annotations : head.n_bytes])
         del incoming[: head.n_bytes]
         if len(incoming) < _LARGE:
             self._large.discard(connection)

@@ -8,9 +8,25 @@ from typing import Any, NoReturn
 import msgpack
 from Pyro5 import serializers
 
+_WALKED_BYTES = 4096
+
 
 def _refuse_extension(code: int, data: bytes) -> NoReturn:
     raise ValueError(f"an extension value (code {code}, {len(data)} bytes)")
+
+
+def _walk(data: bytes) -> None:
+    """Go through a value without making it: few bytes can claim to be a long array of long arrays.
+
+    Raises:
+        ValueError: It claims more than is there.
+    """
+    walker = msgpack.Unpacker(max_buffer_size=len(data))
+    walker.feed(data)
+    try:
+        walker.skip()
+    except msgpack.OutOfData as error:
+        raise ValueError("it ends before its value does") from error
 
 
 def unpack_plain(data: bytes, *, any_key: bool = False) -> Any:
@@ -23,8 +39,9 @@ def unpack_plain(data: bytes, *, any_key: bool = False) -> Any:
     Raises:
         ValueError: There is none, or an extension value.
         TypeError: A key cannot be one.
-        MemoryError: It claims to have more items than there is room for.
     """
+    if len(data) > _WALKED_BYTES:
+        _walk(data)
     return msgpack.unpackb(
         data,
         ext_hook=_refuse_extension,
@@ -42,8 +59,8 @@ def _json_call(target: str, method: str, arguments: Sequence[Any], named: Mappin
     return json.dumps({"object": target, "method": method, "params": arguments, "kwargs": named}).encode()
 
 
-UNREADABLE = (ValueError, TypeError, RecursionError, MemoryError)
-"""What is raised for bytes that hold no plain value; a few bytes can claim a long array inside a long array."""
+UNREADABLE = (ValueError, TypeError, RecursionError)
+"""What is raised for bytes that hold no plain value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,13 @@ from bohb_service.scheduler.outcomes import Completed, Curve, Failed, FailureRea
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 
-_FAILURES = frozenset(get_args(FailureReason))
+MAX_INFO_BYTES = 1 << 20
+"""Most that is kept of what an objective returned beside its loss; our own workers send no more."""
+
+_MAX_POINTS = 1 << 14
+_MAX_TEXT = 1 << 16
 _MAX_DEPTH = 100
+_FAILURES = frozenset(get_args(FailureReason))
 _RELEASES = frozenset({"lost", "preempted", "unstarted"})
 
 T = TypeVar("T")
@@ -80,6 +85,8 @@ def _check_plain(value: Any, depth: int = 0) -> None:
 
 
 def _curve(points: list[list[float]]) -> Curve:
+    if len(points) > _MAX_POINTS:
+        raise ValueError(f"a curve of {len(points)} points is longer than {_MAX_POINTS}")
     return tuple((float(step), float(loss)) for step, loss in points)
 
 
@@ -97,9 +104,13 @@ def _parse_outcome(plain: list[Any]) -> Outcome:
     match plain:
         case ["completed", int() | float() as loss, dict() as info, seconds, curve] if _is_loss(loss):
             _check_plain(info)
+            if (n_bytes := len(pack(info))) > MAX_INFO_BYTES:
+                what = f"info has {n_bytes} bytes, more than the {MAX_INFO_BYTES} that are kept"
+                return Failed("bad-result", what, seconds=_duration(seconds), curve=_curve(curve))
             return Completed(float(loss), info, _duration(seconds), _curve(curve))
         case ["failed", reason, str() as message, str() as detail, seconds, curve] if reason in _FAILURES:
-            return Failed(reason, message, detail, _duration(seconds), _curve(curve))
+            texts = message[:_MAX_TEXT], detail[-_MAX_TEXT:]
+            return Failed(reason, *texts, _duration(seconds), _curve(curve))
         case ["released", reason, str() as message] if reason in _RELEASES:
             return Released(reason, message)
     raise ValueError(f"unknown outcome {str(plain)[:80]}")

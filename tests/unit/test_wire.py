@@ -1,12 +1,16 @@
 """The bytes of exchanges: every part is checked, and what is no message is refused."""
 
 import math
+import subprocess
+import sys
 
+import msgpack
 import pytest
 
 from bohb_service.errors import ProtocolError
 from bohb_service.rpc import wire
 from bohb_service.rpc.messages import PROTOCOL_VERSION, Request, WorkerInfo
+from bohb_service.scheduler.outcomes import Completed, Failed
 
 OK = ["s1", 1, [], [], [], 0, 0.0, 0.0]
 
@@ -76,3 +80,73 @@ def test_bytes_that_are_no_message_are_refused(data):
     for unpack in (wire.unpack_request, wire.unpack_answer, wire.unpack_info, wire.unpack_registration):
         with pytest.raises(ProtocolError, match=f"a message of {len(data)} bytes cannot be read"):
             unpack(data)
+
+
+def outcome_of(plain):
+    _, request = wire.unpack_request(wire.pack(["s1", 1, [[7, plain]], [], [], 0, 0.0, 0.0]))
+    ((_, outcome),) = request.results
+    return outcome
+
+
+def test_what_an_objective_returned_has_its_largest_size():
+    fits = {"a": "x" * (wire.MAX_INFO_BYTES - 8)}
+    assert len(wire.pack(fits)) == wire.MAX_INFO_BYTES
+    assert outcome_of(["completed", 0.5, fits, 2.0, []]) == Completed(0.5, fits, 2.0)
+    message = "info has 1048577 bytes, more than the 1048576 that are kept"
+    assert outcome_of(["completed", 0.5, {"a": fits["a"] + "x"}, 2.0, []]) == Failed("bad-result", message, seconds=2.0)
+
+
+def test_the_texts_of_a_failure_are_cut():
+    failed = outcome_of(["failed", "exception", "m" * 100_000, "d" * 100_000 + "the end", 1.0, []])
+    assert (len(failed.message), len(failed.detail), failed.detail[-8:]) == (65536, 65536, "dthe end")
+
+
+@pytest.mark.parametrize(("n", "fits"), [(16384, True), (16385, False)])
+def test_a_curve_has_its_longest_length(n, fits):
+    plain = ["completed", 0.5, {}, 0.0, [[1.0, 2.0]] * n]
+    if fits:
+        assert len(outcome_of(plain).curve) == n
+    else:
+        with pytest.raises(ProtocolError, match="a curve of 16385 points is longer than 16384"):
+            outcome_of(plain)
+
+
+@pytest.mark.parametrize(("depth", "fits"), [(99, True), (101, False), (800, False)])
+def test_what_an_objective_returned_has_its_deepest_nesting(depth, fits):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    if fits:
+        assert outcome_of(["completed", 0.5, {"a": value}, 0.0, []]).info == {"a": value}
+    else:
+        with pytest.raises(ProtocolError, match="nested deeper than 100 levels"):
+            outcome_of(["completed", 0.5, {"a": value}, 0.0, []])
+
+
+@pytest.mark.parametrize("code", [0x30, 0x31, 0x32, 0x33, 5, 127])
+def test_extension_values_are_refused(code):
+    with pytest.raises(ProtocolError, match=rf"an extension value \(code {code}, 8 bytes\)"):
+        wire.unpack(msgpack.packb([msgpack.ExtType(code, b"12345678")]))
+
+
+def test_a_time_stamp_is_a_number():
+    assert wire.unpack(msgpack.packb(msgpack.Timestamp(5, 500_000_000))) == 5.5
+
+
+CLAIMS = r"""
+import resource
+from bohb_service.errors import ProtocolError
+from bohb_service.rpc import wire
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+body = (b"\xdd" + (4_000_000).to_bytes(4, "big")) * 500
+body += bytes((4 << 20) - len(body))
+try:
+    wire.unpack(body)
+except ProtocolError as error:
+    print(error)
+"""
+
+
+def test_more_items_than_there_is_room_for_are_refused():
+    done = subprocess.run([sys.executable, "-c", CLAIMS], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("a message of 4194304 bytes cannot be read"), done.stderr
