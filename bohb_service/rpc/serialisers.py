@@ -23,7 +23,7 @@ def unpack_plain(data: bytes, *, any_key: bool = False) -> Any:
     Raises:
         ValueError: There is none, or an extension value.
         TypeError: A key cannot be one.
-        MemoryError: It claims to have more items than there is room for.
+        MemoryError: It has more items than there is room for.
     """
     return msgpack.unpackb(
         data,
@@ -43,7 +43,7 @@ def _json_call(target: str, method: str, arguments: Sequence[Any], named: Mappin
 
 
 UNREADABLE = (ValueError, TypeError, RecursionError, MemoryError)
-"""What is raised for bytes that hold no plain value; a few bytes can claim a long array inside a long array."""
+"""What is raised for bytes that hold no plain value, or one too large: each byte may become an object of 64."""
 
 
 @dataclass(frozen=True, slots=True)
