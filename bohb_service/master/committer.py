@@ -38,6 +38,7 @@ class Committer:
         self._failed = False
         self._waiting: deque[tuple[int, Callable[[], None]]] = deque()
         self._condition = threading.Condition()
+        self._gathered: list[Entry] = []
         self._entries: list[Entry] = []
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="bohb-journal", daemon=True)
@@ -48,10 +49,10 @@ class Committer:
         if not entries:
             return
         self._appended += len(entries)
-        with self._condition:
-            if not self._entries:  # else the thread is busy, or was notified already
-                self._condition.notify()
-            self._entries.extend(entries)
+        if not self._gathered:
+            # Once the loop has gone round: what all peers have said by then is written in one go.
+            self._post(self._hand_over)
+        self._gathered.extend(entries)
 
     def when_durable(self, callback: Callable[[], None]) -> None:
         """Run a callback when everything added so far is durable; at once if it is already."""
@@ -69,10 +70,18 @@ class Committer:
 
     def close(self) -> None:
         """Make the rest durable and end the thread."""
+        self._hand_over()
         with self._condition:
             self._closing = True
             self._condition.notify()
         self._thread.join()
+
+    def _hand_over(self) -> None:
+        with self._condition:
+            if not self._entries:  # else the thread is busy, or was notified already
+                self._condition.notify()
+            self._entries.extend(self._gathered)
+        self._gathered.clear()
 
     def _run(self) -> None:
         while True:

@@ -39,6 +39,7 @@ def unpack_plain(data: bytes, *, any_key: bool = False) -> Any:
     Raises:
         ValueError: There is none, or an extension value.
         TypeError: A key cannot be one.
+        MemoryError: It has more items than there is room for.
     """
     if len(data) > _WALKED_BYTES:
         _walk(data)
@@ -59,8 +60,8 @@ def _json_call(target: str, method: str, arguments: Sequence[Any], named: Mappin
     return json.dumps({"object": target, "method": method, "params": arguments, "kwargs": named}).encode()
 
 
-UNREADABLE = (ValueError, TypeError, RecursionError)
-"""What is raised for bytes that hold no plain value."""
+UNREADABLE = (ValueError, TypeError, RecursionError, MemoryError)
+"""What is raised for bytes that hold no plain value, or one too large: each byte may become an object of 64."""
 
 
 @dataclass(frozen=True, slots=True)

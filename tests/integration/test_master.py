@@ -695,7 +695,10 @@ class Ledger:
         self.committer = Committer(self.journal, self.posted.put, self.told.append, self.failures.append)
 
     def add(self, *names):
+        """Events of one round of the loop, which hands them over at its end."""
         self.committer.add([(0.0, StudyStopped(name)) for name in names])
+        if names:
+            self.run_one()
 
     def run_one(self):
         self.posted.get(timeout=10)()
@@ -734,6 +737,15 @@ def test_events_that_come_while_the_disk_is_busy_share_one_commit(ledger):
     assert [[event.reason for _, event in entries] for entries in ledger.told] == [["a"], ["b", "c", "d"]]
     ledger.committer.when_durable(lambda: heard.append("at once"))
     assert heard[5:] == ["at once"]
+
+
+def test_events_of_one_round_of_the_loop_share_one_commit(ledger):
+    for name in ("a", "b", "c"):
+        ledger.committer.add([(0.0, StudyStopped(name))])
+    ledger.run_one()
+    ledger.run_one()
+    assert ledger.posted.empty()
+    assert ledger.journal.appended == [3]
 
 
 def test_answers_come_before_the_news_of_their_events(ledger):

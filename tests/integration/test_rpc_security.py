@@ -127,6 +127,19 @@ def test_with_an_expired_certificate(master, keys):
     assert is_refused(master, "its certificate was not accepted: certificate has expired")
 
 
+def test_who_speaks_only_after_it_was_refused_hears_why(master, keys, monkeypatch):
+    real = Line._send
+
+    def late(line, kind, data):
+        wait_until(lambda: master.loop.refusals.counts)
+        while True:  # until this end knows that the connection is broken
+            real(line, kind, data)
+
+    monkeypatch.setattr(Line, "_send", late)
+    with pytest.raises(AuthenticationError, match=r"says that our certificate has expired; renew them"):
+        admin_of(master, keys.expired_access()).status()
+
+
 def test_with_the_masters_own_certificate(master, keys):
     stolen = Access("worker", dataclasses.replace(keys.master(), kind="worker"))
     with pytest.raises(AuthenticationError, match="made for another side of a connection"):

@@ -144,9 +144,31 @@ try:
     wire.unpack(body)
 except ProtocolError as error:
     print(error)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 100_000)
 """
 
 
-def test_more_items_than_there_is_room_for_are_refused():
+def test_a_message_that_claims_more_than_it_has_costs_no_memory():
     done = subprocess.run([sys.executable, "-c", CLAIMS], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.startswith("a message of 4194304 bytes cannot be read"), done.stderr
+    first, second = done.stdout.splitlines()
+    assert first == "a message of 4194304 bytes cannot be read: it ends before its value does"
+    assert second == "True", done.stderr
+
+
+TOO_MUCH = r"""
+import resource
+import psutil
+from bohb_service.errors import ProtocolError
+from bohb_service.rpc import wire
+most = psutil.Process().memory_info().vms + (100 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+try:
+    wire.unpack(b"\xdd" + (4_000_000).to_bytes(4, "big") + b"\x80" * 4_000_000)
+except ProtocolError as error:
+    print(error)
+"""
+
+
+def test_a_message_that_there_is_no_memory_for_is_refused():
+    done = subprocess.run([sys.executable, "-c", TOO_MUCH], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("a message of 4000005 bytes cannot be read"), done.stderr
