@@ -32,7 +32,7 @@ from bohb_service.security.tokens import Role
 HANDSHAKE_SECONDS = 5.0
 MAX_UNADMITTED = 512
 MAX_UNSENT_BYTES = 8 << 20
-MAX_BUFFERED_BYTES = 16 << 20
+MAX_BUFFERED_BYTES = 12 << 20
 """What all peers together may have sent of messages that are not whole yet."""
 
 BACKLOG = 4096

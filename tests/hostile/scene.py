@@ -59,6 +59,7 @@ class Damage:
         before: Pace of the fleet before it.
         during: Pace while it went on.
         grown_bytes: How much more memory the master had at most than before all attacks.
+        jump_bytes: The same, compared with the moment before this attack.
         refused: How many peers were refused meanwhile, by reason.
         log_lines: Lines of refusals in the master's log.
         seconds: How long it took.
@@ -67,6 +68,7 @@ class Damage:
     before: Pace
     during: Pace
     grown_bytes: int
+    jump_bytes: int
     refused: dict[str, int]
     log_lines: int
     seconds: float
@@ -114,13 +116,14 @@ class Scene:
         Args:
             attack: Called with the scene and with what tells it when it is over.
         """
-        before, lines = self.refused(), self._refusal_lines()
+        before, lines, memory = self.refused(), self._refusal_lines(), self._master.memory_info().rss
         began = time.monotonic()
         during, most = self._watched(lambda is_over: attack(self, is_over), WINDOW_S)
         seconds = time.monotonic() - began
         after = self.refused()
         refused = {reason: n - before.get(reason, 0) for reason, n in after.items() if n > before.get(reason, 0)}
-        return Damage(self.peace, during, most - self.level, refused, self._refusal_lines() - lines, seconds)
+        lines = self._refusal_lines() - lines
+        return Damage(self.peace, during, most - self.level, most - memory, refused, lines, seconds)
 
     def status(self) -> dict[str, Any]:
         """What the master says."""

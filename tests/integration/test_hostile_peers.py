@@ -36,7 +36,7 @@ def test_the_fleet_goes_on(scene, name):
     assert damage.slow_down < MOST_SLOW_DOWN
     assert damage.during.failures == 0
     assert damage.during.jobs > 0
-    assert damage.grown_bytes < MOST_GROWTH
+    assert damage.jump_bytes < MOST_GROWTH
     # Peers of attacks before may be refused late, so that there can be other reasons too.
     assert damage.log_lines <= len(damage.refused) * (1 + damage.seconds // LOG_INTERVAL_S)
     if name in REFUSALS:
