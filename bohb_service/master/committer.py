@@ -1,13 +1,21 @@
 """Group commit: one thread makes events durable, in the order in which they happened."""
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from bohb_service.clock import Clock, SystemClock
 from bohb_service.journal.journal import Journal
 from bohb_service.scheduler.events import Event
 
 Entry = tuple[float, Event]
+
+_BUSY_S = 0.002
+"""When events come so soon after a commit, others will follow, and ..."""
+
+_LINGER_S = 0.001
+"""... are waited for this long: a commit costs as much as several exchanges."""
 
 
 class Committer:
@@ -20,6 +28,7 @@ class Committer:
         post: Runs a callback soon on the event loop's thread.
         on_durable: Hears of events once they are durable.
         on_failure: Hears once that the journal cannot be written; nothing is acknowledged after that.
+        clock: Tells how close together commits are.
     """
 
     def __init__(
@@ -28,11 +37,13 @@ class Committer:
         post: Callable[[Callable[[], None]], None],
         on_durable: Callable[[Sequence[Entry]], None],
         on_failure: Callable[[Exception], None],
+        clock: Clock | None = None,
     ) -> None:
         self._journal = journal
         self._post = post
         self._on_durable = on_durable
         self._on_failure = on_failure
+        self._clock = clock or SystemClock()
         self._appended = 0
         self._durable = 0
         self._failed = False
@@ -84,10 +95,13 @@ class Committer:
         self._gathered.clear()
 
     def _run(self) -> None:
+        busy_until = -math.inf
         while True:
             with self._condition:
                 while not self._entries and not self._closing:
                     self._condition.wait()
+                if self._clock.monotonic() < busy_until and not self._closing:
+                    self._condition.wait(_LINGER_S)
                 entries, self._entries = self._entries, []
             if not entries:
                 return
@@ -97,6 +111,7 @@ class Committer:
                 self._post(lambda error=error: self._fail(error))  # type: ignore[misc]  # bound early
                 return
             self._post(lambda entries=entries: self._done(entries))  # type: ignore[misc]  # bound early
+            busy_until = self._clock.monotonic() + _BUSY_S
 
     def _done(self, entries: Sequence[Entry]) -> None:
         self._durable += len(entries)

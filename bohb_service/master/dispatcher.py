@@ -64,10 +64,10 @@ class Dispatcher:
     def propose(self, n_waiting: int) -> None:
         """Ask for suggestions: for so many that wait for one now, and some ahead of demand."""
         workers = len(self._sessions)
-        ahead = 0 if workers <= 1 else max(1, workers * self.prefetch // 4)
-        n_missing = self._books.scheduler.missing_suggestions(n_waiting + ahead)
-        if n_missing:
-            self._proposer.request(len(self._books.scheduler.state.configurations) + n_missing)
+        wanted = n_waiting + (0 if workers <= 1 else max(1, workers * self.prefetch // 4))
+        scheduler = self._books.scheduler
+        if len(scheduler.state.unassigned) < wanted and (n_missing := scheduler.missing_suggestions(wanted)):
+            self._proposer.request(len(scheduler.state.configurations) + n_missing)
 
     def _assign(self, session: Session, pending: Pending) -> tuple[tuple[Job, ...], Reply | None]:
         """Lease jobs to a waiting session: one, or several short ones."""

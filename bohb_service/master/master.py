@@ -291,7 +291,8 @@ class Master:
     def _suggested(self, number: int, suggestion: Suggestion) -> None:
         if self.error is None:
             self.books.handle(Suggest(number, suggestion.values, suggestion.origin))
-            self._serve_waiting()
+            if self.sessions.n_waiting:
+                self._serve_waiting()
 
     def _serve_waiting(self) -> None:
         """Hand out what can be handed out, then see that enough is proposed and whether all is done."""

@@ -85,6 +85,8 @@ class Scheduler:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.state = StudyState(settings.seed, settings.max_budget)
+        schedule = settings.schedule
+        self._places_of_cycle = sum(schedule.bracket(index)[0].size for index in range(schedule.cycle))
 
     # -- queries -------------------------------------------------------------------------------------------
 
@@ -110,11 +112,21 @@ class Scheduler:
         places = sum(self.state.brackets[index].free_places for index in self.state.with_work) - len(
             self.state.unassigned
         )
-        index = len(self.state.brackets)
+        return max(0, min(needed, places + self._future_places(needed - places)))
+
+    def _future_places(self, needed: int) -> int:
+        """Places for new configurations in brackets that are not open yet; counted no further than needed."""
+        rules, schedule, index = self.settings.stop, self.settings.schedule, len(self.state.brackets)
+        if rules.brackets is None:
+            return needed
+        # Whole cycles at once: with many workers and small brackets there are thousands.
+        n_cycles = max(0, min((rules.brackets - index) // schedule.cycle, needed // self._places_of_cycle))
+        places = n_cycles * self._places_of_cycle
+        index += n_cycles * schedule.cycle
         while places < needed and not rules.forbids_bracket(index):
-            places += self.settings.schedule.bracket(index)[0].size
+            places += schedule.bracket(index)[0].size
             index += 1
-        return max(0, min(needed, places))
+        return places
 
     def supply(self, at_most: int) -> int:
         """How many trials could be leased now if enough were suggested, up to an upper bound."""

@@ -61,7 +61,12 @@ def _start_held(cluster, n_trials, *held, **terms):
 def _wait_for_expiry(cluster, trial, node, lease_s):
     """Wait until the lease of a silent worker has expired, with the reason told."""
     expected = (trial, "lost", f"no sign of life from worker {node.name} for {lease_s:g} s")
-    wait_until(lambda: [(str(e.trial), e.reason, e.message) for e in requeues(cluster.run)] == [expected], seconds=30)
+    wait_until(lambda: _losses(cluster) == [expected], seconds=30)
+
+
+def _losses(cluster):
+    """Trial, reason and message of each lost lease; what was fetched ahead and given back is no loss."""
+    return [(str(e.trial), e.reason, e.message) for e in requeues(cluster.run) if e.reason != "unstarted"]
 
 
 def _wait_for_log(command, message):
@@ -89,7 +94,7 @@ def test_one_open_port_on_the_head_is_enough(cluster, family):
     _check_all_ended_well(master, *workers)
     _check_each_once(cluster, PLAN)
     assert {entry.host for entry in cluster.entries("end")} == {"node1", "node2"}
-    assert not requeues(cluster.run)
+    assert not _losses(cluster)
 
 
 def test_a_host_vanishes_in_a_job_which_is_done_again_elsewhere_and_dropped_when_the_host_is_back(cluster):
@@ -156,7 +161,7 @@ def test_an_answer_is_lost_and_neither_the_result_nor_the_new_lease_that_it_told
     _check_all_ended_well(master, *workers)
     _check_each_once(cluster, 3)
     assert len(cluster.entries("begin")) == 3
-    assert not requeues(cluster.run)
+    assert not _losses(cluster)
 
 
 def test_a_host_vanishes_while_idle_and_the_job_sent_to_it_is_done_elsewhere(cluster):
@@ -170,14 +175,14 @@ def test_a_host_vanishes_while_idle_and_the_job_sent_to_it_is_done_elsewhere(clu
     wait_until(lambda: len(cluster.status()["workers"]) == 2, seconds=30)
     node.vanish()
     workers.append(cluster.start_worker(cluster.head))
-    wait_until(lambda: requeues(cluster.run), seconds=50)
+    wait_until(lambda: _losses(cluster), seconds=50)
     reason = "its connection broke and it did not return within 1 s"
     assert cluster.status()["lost_workers"] == [{"name": node.name, "reason": reason}]
     cluster.release("5.0")
     _check_all_ended_well(master, *workers)
     _check_each_once(cluster, 6)
     assert not cluster.entries("begin", node.name)
-    assert [event.message for event in requeues(cluster.run)] == [f"worker {node.name}: {reason}"]
+    assert [message for _, _, message in _losses(cluster)] == [f"worker {node.name}: {reason}"]
 
 
 def test_what_arrives_late_over_an_old_connection_does_not_make_a_worker_lost(cluster):
@@ -199,7 +204,7 @@ def test_what_arrives_late_over_an_old_connection_does_not_make_a_worker_lost(cl
     assert not cluster.status()["lost_workers"]
     cluster.release(node.name)
     _check_all_ended_well(master, worker)
-    assert not requeues(cluster.run)
+    assert not _losses(cluster)
     assert len(cluster.entries("begin")) == 1
 
 
@@ -217,7 +222,7 @@ def test_a_link_is_down_for_ten_seconds_and_the_job_goes_on(cluster):
     _check_each_once(cluster, 4)
     assert (trial, lease) in outcomes(cluster.run)
     assert len(cluster.entries("begin")) == 4
-    assert not requeues(cluster.run)
+    assert not _losses(cluster)
 
 
 def test_the_master_is_killed_and_back_while_the_workers_hold_their_results(cluster):
@@ -233,7 +238,7 @@ def test_the_master_is_killed_and_back_while_the_workers_hold_their_results(clus
     _check_each_once(cluster, 6)
     assert set(held) <= set(outcomes(cluster.run))
     assert len(cluster.entries("begin")) == 6
-    assert not requeues(cluster.run)
+    assert not _losses(cluster)
 
 
 def test_a_study_ends_well_over_a_line_that_loses_packets(cluster):
@@ -268,7 +273,7 @@ def test_a_study_ends_well_over_a_long_line(cluster):
     assert float(probe) > 2 * DELAY_S
     _check_all_ended_well(master, *workers)
     _check_each_once(cluster, PLAN)
-    assert not requeues(cluster.run)
+    assert not _losses(cluster)
 
 
 def test_an_external_name_server_may_die_once_the_workers_are_connected(cluster):
@@ -289,4 +294,4 @@ def test_an_external_name_server_may_die_once_the_workers_are_connected(cluster)
     _check_all_ended_well(master, *workers)
     _check_each_once(cluster, 6)
     assert len(cluster.entries("begin")) == 6
-    assert not requeues(cluster.run)
+    assert not _losses(cluster)
