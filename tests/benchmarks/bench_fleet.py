@@ -1,8 +1,8 @@
 """A master and its workers over TLS with the token: speed-up, many connections, CPU, hand-off, restart.
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/bench_fleet.py [speed-up] [connections] [hand-off] [restart]
+    OMP_NUM_THREADS=1 python -m tests.benchmarks.bench_fleet [speed-up] [connections] [hand-off] [restart]
 
-Without arguments everything is measured, in some ten minutes. Masters are real `bohb-master run` processes with a
+Without arguments everything is measured, in some five minutes. Masters are real `bohb-master run` processes with a
 journal on disk. Speed-up is measured with real `bohb-worker` processes; the rest with `light_fleet.py`, whose workers
 have real connections and wait instead of running an objective. CPU is that of the master's process, all threads.
 """
@@ -11,6 +11,8 @@ import contextlib
 import json
 import os
 import platform
+import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -22,11 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 
-from bohb_service.api.status import run_status
+from bohb_service.api.find_master import access_of
 from bohb_service.clock import SystemClock
-from bohb_service.errors import BohbError
+from bohb_service.errors import TransportError
+from bohb_service.journal.run_directory import RunDirectory
+from bohb_service.rpc.client import AdminClient
 from bohb_service.security.authority import make_credentials
+from tests.benchmarks.bench_restart import make_run
 
 HERE = Path(__file__).parent
 OBJECTIVES = HERE.parent / "objectives.py"
@@ -38,36 +44,39 @@ class Master:
 
     Args:
         folder: Where study, credentials and run directory are; made if absent.
-        method: Method of the study.
-        job_s: Seconds that its jobs sleep in real workers.
+        study: Study file.
         workers: Real local workers to start, and to wait for.
+        port: TCP port; 0 takes a free one.
     """
 
-    def __init__(self, folder: Path, method: str = "hyperband", job_s: float = 0.0, workers: int = 0) -> None:
+    def __init__(self, folder: Path, study: Path, workers: int = 0, port: int = 0) -> None:
         self.run_directory = folder / "run"
         self.credentials = folder / "credentials"
         if not self.credentials.exists():
             make_credentials(self.credentials, ["localhost"], clock=SystemClock())
-        study = folder / "study.json"
-        study.write_text(json.dumps(_study(method, job_s)))
         command = [sys.executable, "-m", "bohb_service.cli.master", "run", str(study)]
-        command += ["--run-dir", str(self.run_directory), "--credentials", str(self.credentials), "--port", PORT]
+        command += ["--run-dir", str(self.run_directory), "--credentials", str(self.credentials), "--port", str(port)]
         command += ["--workers", str(workers), "--min-workers", str(workers)]
         self.log = (folder / "master.log").open("ab")
-        self.began = time.monotonic()
         self.popen = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.log)
         self.process = psutil.Process(self.popen.pid)
 
-    def wait(self, seconds: float = 120.0) -> float:
-        """How long it took from its start until it answered."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            with contextlib.suppress(BohbError):
-                status = run_status(self.run_directory)
-                if status["master"] is not None and status["master"]["pid"] == self.popen.pid:
-                    return time.monotonic() - self.began
+    def answers(self) -> bool:
+        """Whether it says its status."""
+        address = RunDirectory(self.run_directory).read_address()
+        if address is None or address.pid != self.popen.pid:
+            return False
+        client = AdminClient(address.host, address.port, access_of(address, "admin"))
+        with contextlib.suppress(TransportError), contextlib.closing(client):
+            return bool(client.status())
+        return False
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        while not self.answers():
+            if self.popen.poll() is not None:
+                raise SystemExit(f"the master has ended: {Path(self.log.name).read_text()[-500:]}")
             time.sleep(0.05)
-        raise SystemExit(f"the master does not answer; see {self.log.name}")
 
     @property
     def cpu_s(self) -> float:
@@ -102,11 +111,10 @@ class Master:
         self.log.close()
 
 
-PORT = "0"
-
-
-def _study(method: str, job_s: float) -> dict[str, Any]:
-    return {
+def write_study(folder: Path, method: str, job_s: float = 0.0) -> Path:
+    """A study without end, whose jobs sleep that long in real workers."""
+    file = folder / "study.yaml"
+    study = {
         "name": "fleet",
         "worker": f"{OBJECTIVES}:Sleeps",
         "worker_options": {"seconds": job_s},
@@ -114,6 +122,8 @@ def _study(method: str, job_s: float) -> dict[str, Any]:
         "method": method,
         "stop": {"brackets": 1_000_000},
     }
+    file.write_text(yaml.safe_dump(study))
+    return file
 
 
 @contextlib.contextmanager
@@ -152,7 +162,7 @@ def go_on(fleet: subprocess.Popen[str], seconds: float) -> dict[str, Any]:
 def speed_up(workers: int, job_s: float, seconds: float) -> None:
     """Useful time over wall time, each worker from its first to its last result in the window."""
     with tempfile.TemporaryDirectory() as folder:
-        master = Master(Path(folder), "random", job_s, workers)
+        master = Master(Path(folder), write_study(Path(folder), "random", job_s), workers)
         master.wait()
         while len({body["worker"] for _, body in master.events("TrialLeased")}) < workers:
             time.sleep(0.2)
@@ -182,7 +192,7 @@ def speed_up(workers: int, job_s: float, seconds: float) -> None:
 def connections(workers: int, job_s: float, seconds: float, method: str = "hyperband") -> None:
     """How busy a master keeps many connected workers, and what that costs."""
     with tempfile.TemporaryDirectory() as folder:
-        master = Master(Path(folder), method)
+        master = Master(Path(folder), write_study(Path(folder), method))
         master.wait()
         alone = master.rss_mb
         with light_fleet(master, workers, job_s) as fleet:
@@ -197,6 +207,44 @@ def connections(workers: int, job_s: float, seconds: float, method: str = "hyper
         f"{seen['exchanges'] / seen['wall_s']:.0f} exchanges/s, {1e6 * cpu / seen['exchanges']:.0f} us of CPU each; "
         f"job at the worker after {seen['turnaround_p50_ms']:.2f} ms (p99 {seen['turnaround_p99_ms']:.1f}); "
         f"master {alone:.0f} MB alone, {connected:.0f} MB with all connected",
+        flush=True,
+    )
+
+
+def restart(workers: int, n_trials: int, job_s: float) -> None:
+    """Kill a master with a large journal; how long until it serves, until all workers are back, what is lost."""
+    file, run = make_run(n_trials)
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(run, Path(folder) / "run")
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        first = Master(Path(folder), file, port=port)
+        first.wait()
+        with light_fleet(first, workers, job_s) as fleet:
+            acknowledged = go_on(fleet, 2 * job_s)["acknowledged"]
+            tell(fleet, 1.0)
+            time.sleep(0.5)
+            first.kill()
+            began = time.monotonic()
+            second = Master(Path(folder), file, port=port)
+            served: float | None = None
+            while True:
+                seen = read(fleet)
+                acknowledged += seen["acknowledged"]
+                now = time.monotonic() - began
+                if served is None and second.answers():
+                    served = now
+                if served is not None and seen["connected"] == workers:
+                    break
+                tell(fleet, 0.1)
+            back, rss = now, second.rss_mb
+            acknowledged += go_on(fleet, 2 * job_s)["acknowledged"]
+        ended = [body["lease"] for kind in ("TrialCompleted", "TrialFailed") for _, body in second.events(kind)]
+        lost = len(set(acknowledged) - set(ended))
+        second.stop()
+    print(
+        f"  {workers} workers, {n_trials} trials: serving after {served:.1f} s, all workers back after {back:.1f} s, "
+        f"{rss:.0f} MB; of {len(acknowledged)} results acknowledged before and after {lost} are not in the journal",
         flush=True,
     )
 
@@ -216,6 +264,9 @@ def main() -> None:
         connections(1000, 1.0, 15.0)
         connections(2000, 1.0, 15.0)
         connections(64, 0.02, 10.0)
+    if "restart" in parts:
+        print("restart after kill -9")
+        restart(2000, 100_000, 10.0)
     if "hand-off" in parts:
         print("hand-off with the sampler at work")
         connections(100, 1.0, 20.0, "bohb")

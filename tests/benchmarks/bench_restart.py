@@ -32,6 +32,7 @@ from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.master.master import Master
 from bohb_service.master.terms import StudyFacts
+from bohb_service.rpc.access import Access
 from bohb_service.rpc.client import AdminClient
 from bohb_service.rpc.messages import Answer, Request, WorkerInfo
 from bohb_service.scheduler.replies import Job
@@ -64,7 +65,7 @@ def status(directory: Path) -> dict | None:
     address = RunDirectory(directory).read_address()
     if address is None:
         return None
-    client = AdminClient(address.host, address.port)
+    client = AdminClient(address.host, address.port, Access("admin"))
     try:
         return client.status()
     except TransportError:
