@@ -59,6 +59,9 @@ class Service:
     def goodbye(self, session, unstarted, reason):
         self.left.append((session, unstarted, reason))
 
+    def when_durable(self, callback):
+        callback()
+
     def disconnected(self, session):
         self.gone.append(session)
 

@@ -1,5 +1,6 @@
 """Finds the master of a run through its run directory."""
 
+import logging
 import socket
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from bohb_service.rpc.locate import ByNameServer, Connect
 from bohb_service.rpc.pyro import format_address
 from bohb_service.security.credentials import load_credentials
 from bohb_service.security.tokens import Role
+
+log = logging.getLogger("bohb_service.worker")
 
 
 def access_of(address: MasterAddress, role: Role, credentials: Path | None = None) -> Access:
@@ -50,6 +53,8 @@ def by_run_directory(path: Path, credentials: Path | None = None) -> Connect:
         if address is None:
             raise MasterUnreachableError(f"no master serves {path} now; start one with `bohb-master run`")
         access = access_of(address, "worker", credentials)
+        if access.insecure:
+            log.warning("insecure: whoever can write to %s decides which master gives jobs to this worker", path)
         return ByNameServer(format_address(reachable_host(address), address.port), address.study, access)()
 
     return connect

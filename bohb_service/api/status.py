@@ -1,17 +1,20 @@
 """What commands ask of a run from outside: of its master if one serves it, else of its journal."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from bohb_service.api.find_master import access_of, reachable_host
-from bohb_service.errors import MasterUnreachableError, TransportError
+from bohb_service.errors import AuthenticationError, CredentialsError, MasterUnreachableError, TransportError
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.results.plain import strict
 from bohb_service.results.run import load_run
 from bohb_service.rpc.client import AdminClient
+
+log = logging.getLogger("bohb_service.api")
 
 
 def run_status(directory: Path, credentials: Path | None = None) -> dict[str, Any]:
@@ -31,12 +34,24 @@ def run_status(directory: Path, credentials: Path | None = None) -> dict[str, An
     """
     address = _address(directory)
     if address is not None:
-        # A master that was killed could not remove its address; its port may be another one's by now.
-        with contextlib.suppress(TransportError), _connected(address, credentials) as client:
-            where = {"host": address.host, "port": address.port, "pid": address.pid, "hostname": address.hostname}
-            status: dict[str, Any] = strict({**_status(client, address), "master": where})
-            return status
+        try:
+            with _connected(address, credentials) as client:
+                return _live_status(client, address)
+        except AuthenticationError:
+            raise
+        except TransportError:
+            pass  # a master that was killed could not remove its address; its port may be another one's by now
+        except CredentialsError as error:
+            if credentials is not None:
+                raise
+            log.warning("the master cannot be asked, the journal can: %s", error)
     return {**load_run(directory).status(), "master": None}
+
+
+def _live_status(client: AdminClient, address: MasterAddress) -> dict[str, Any]:
+    where = {"host": address.host, "port": address.port, "pid": address.pid, "hostname": address.hostname}
+    status: dict[str, Any] = strict({**_status(client, address), "master": where})
+    return status
 
 
 def stop_run(directory: Path, credentials: Path | None = None) -> None:

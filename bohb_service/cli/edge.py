@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from bohb_service.errors import BohbError, JournalError, StudyError, TransportError
+from bohb_service.errors import AuthenticationError, BohbError, JournalError, StudyError, TransportError
 from bohb_service.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ DEBUG_VARIABLE = "BOHB_DEBUG"
 def exit_code_of(error: BohbError) -> ExitCode:
     """The exit code that tells this kind of error."""
     match error:
-        case StudyError():
+        case StudyError() | AuthenticationError():
             return ExitCode.USAGE
         case JournalError():
             return ExitCode.RUN_DIRECTORY

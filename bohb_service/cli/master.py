@@ -8,6 +8,7 @@ import click
 from bohb_service._version import VERSION
 from bohb_service.cli.edge import guarded, print_json, print_run
 from bohb_service.cli.options import Address, option
+from bohb_service.errors import StudyError
 
 _EPILOG = """\b
 Exit codes: 0 done; 1 failure; 2 wrong options, study file, credentials or worker; 3 no evaluation succeeded;
@@ -123,6 +124,8 @@ def run(
     from bohb_service.security.credentials import load_credentials
     from bohb_service.study import load_study
 
+    if insecure and credentials is not None:
+        raise StudyError("give either --credentials or --insecure")
     study = load_study(file)
     held = None if credentials is None else load_credentials(credentials, "master")
     endpoint = Endpoint(host, port, bind, held, insecure=insecure, name_server=nameserver)

@@ -27,7 +27,7 @@ class Address(click.ParamType[str]):
         """The address, checked."""
         text = str(value)
         host, separator, port = text.rpartition(":")
-        if not separator or not host or not port.isdigit() or not 0 < int(port) < 65536:
+        if not separator or not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
             self.fail(f"{text!r} is no HOST:PORT, e.g. 10.0.0.5:9090", param, ctx)
         if ":" in host and not (host.startswith("[") and host.endswith("]")):
             self.fail(f"{text!r}: write an IPv6 address in brackets, e.g. [::1]:9090", param, ctx)

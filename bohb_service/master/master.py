@@ -20,6 +20,7 @@ from typing import Any, Literal
 from bohb_service.clock import Clock
 from bohb_service.errors import ProtocolError
 from bohb_service.journal.journal import Journal
+from bohb_service.line_rate import LineRate
 from bohb_service.master.books import Books
 from bohb_service.master.committer import Committer, Entry
 from bohb_service.master.dispatcher import Dispatcher
@@ -37,6 +38,8 @@ from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.scheduler import Scheduler
 
 log = logging.getLogger("bohb_service.master")
+
+_SHOWN_LEASES = 10
 
 End = Literal["finished", "interrupted", "failed"]
 
@@ -96,6 +99,7 @@ class Master:
         self.is_draining = False
         self.n_foreign = 0
         self._clock = clock
+        self._complaints = LineRate(burst=20, per_s=1.0)
         self._min_workers = min_workers
         self._began = clock.monotonic()
         self._committer = Committer(journal, post, on_events, self.fail)
@@ -148,9 +152,9 @@ class Master:
         session = self._presence.admit(info)
         if foreign:
             self.n_foreign += len(foreign)
-            log.warning(
+            self._complain(
                 "leases of another history of the study are ignored: was an older journal restored?",
-                extra={"worker": info.worker, "leases": list(foreign)},
+                {"worker": info.worker, "leases": list(foreign[:_SHOWN_LEASES]), "count": len(foreign)},
             )
         known = {lease for lease, _ in info.running}.difference(foreign)
         session.running = {lease for lease in known if state.holds(lease, info.worker)}
@@ -213,6 +217,10 @@ class Master:
             self.books.end_lease(lease, Released(kind, why))
         self._presence.let_go(session, reason)
         self._serve_waiting()
+
+    def when_durable(self, callback: Callable[[], None]) -> None:
+        """Run a callback when all that has happened so far is durable; never, once the run has failed."""
+        self._committer.when_durable(callback)
 
     def disconnected(self, session_key: str) -> None:
         """Hear that a connection broke; a worker whose process is gone is given up at once."""
@@ -278,7 +286,7 @@ class Master:
 
     def _take(self, session: Session, lease: int, outcome: Outcome) -> None:
         if not self.scheduler.state.was_granted(lease, session.name):
-            log.warning("outcome of a lease that is not the worker's", extra={"worker": session.name, "lease": lease})
+            self._complain("outcome of a lease that is not the worker's", {"worker": session.name, "lease": lease})
             return
         is_new = self.books.end_lease(lease, outcome)
         if is_new and not isinstance(outcome, Released):
@@ -287,6 +295,14 @@ class Master:
             trial = self.scheduler.state.trial_of(lease)
             if trial is not None:
                 self._dispatcher.pace.record(trial.budget, outcome.seconds)
+
+    def _complain(self, message: str, fields: dict[str, Any]) -> None:
+        """Log what a worker has done wrong, at a rate that it does not decide."""
+        now = self._clock.monotonic()
+        if self._complaints.allows(now, "complaints"):
+            log.warning(message, extra=fields)
+        if (left_out := self._complaints.take_left_out(now)) is not None:
+            log.warning("lines left out", extra=left_out)
 
     def _suggested(self, number: int, suggestion: Suggestion) -> None:
         if self.error is None:

@@ -25,5 +25,5 @@ def is_process_gone(host: str, pid: int, started: float) -> bool:
         return not same or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-    except psutil.AccessDenied:
+    except (psutil.AccessDenied, OSError):
         return False

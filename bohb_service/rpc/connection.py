@@ -10,7 +10,7 @@ from bohb_service.security.tokens import Role  # noqa: TC001  (as everywhere, im
 MAX_HANDSHAKE_BYTES = 4096
 """Largest message before a peer is admitted."""
 
-MAX_REQUEST_BYTES = 4 << 20
+MAX_REQUEST_BYTES = 2 << 20
 """Largest message of an admitted peer."""
 
 _CHUNK = 1 << 16
@@ -30,11 +30,13 @@ class Connection:
         role: What it may call once admitted; None: everything.
         born: When it was made, monotonic seconds.
         heard: When bytes came last, monotonic seconds.
+        unfinished_since: When the message began that has not come to its end, monotonic seconds, or None.
         is_open: It has not been closed.
         session: What the service knows it by, set by the service.
     """
 
     __slots__ = (
+        "__weakref__",
         "_is_tls",
         "_send",
         "born",
@@ -47,6 +49,7 @@ class Connection:
         "role",
         "session",
         "sock",
+        "unfinished_since",
     )
 
     def __init__(
@@ -59,6 +62,7 @@ class Connection:
         self.gate: Gate | None = gate
         self.role: Role | None = None
         self.born = self.heard = now
+        self.unfinished_since: float | None = None
         self.is_open = True
         self.session: str | None = None
         self._send = send

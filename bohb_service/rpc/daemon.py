@@ -11,13 +11,13 @@ from typing import Any
 
 from Pyro5 import config, core, errors, server
 
-from bohb_service.clock import Clock
+from bohb_service.clock import AwakeClock, Clock
 from bohb_service.errors import TransportError
 from bohb_service.rpc import frames
 from bohb_service.rpc.connection import Connection
 from bohb_service.rpc.frames import FrameError, Head
 from bohb_service.rpc.gate import Gate, GateError
-from bohb_service.rpc.handshakes import Handshakes
+from bohb_service.rpc.handshakes import MAX_HANDSHAKES, Handshakes
 from bohb_service.rpc.loop import SPARE_DESCRIPTORS, EventLoop
 from bohb_service.rpc.pyro import ADMIN_OBJECT, GATE_OBJECT, MASTER_OBJECT, raise_descriptor_limit
 from bohb_service.rpc.serialisers import MSGPACK, UNREADABLE, dumps_for_stock_clients
@@ -25,6 +25,8 @@ from bohb_service.security.credentials import Credentials, server_context
 from bohb_service.security.tokens import Role
 
 _MAX_CONNECTIONS = 16384
+
+_LONGEST_ROUND_S = 2.0
 
 _NEEDS_ROLE: Mapping[str, Role] = {MASTER_OBJECT: "worker", ADMIN_OBJECT: "admin"}
 """Which role may call an object; one that is not listed may be called by all who are admitted."""
@@ -64,6 +66,7 @@ class LoopDaemon(server.Daemon):  # type: ignore[misc]  # Pyro5 is untyped
 
     Attributes:
         loop: The event loop.
+        address: Where it listens.
         port: The TCP port.
         current: The call that is being made.
 
@@ -85,6 +88,8 @@ class LoopDaemon(server.Daemon):  # type: ignore[misc]  # Pyro5 is untyped
         self, address: str, port: int, clock: Clock, credentials: Credentials | None = None, *, idle_s: float = 180.0
     ) -> None:
         self._check_address(address, port)
+        # Made first: nothing is left open when the credentials cannot be used.
+        handshakes = None if credentials is None else Handshakes(server_context(credentials), _awake(clock))
         before, config.SERVERTYPE = config.SERVERTYPE, "multiplex"
         try:
             super().__init__(host=address, port=port)
@@ -94,14 +99,15 @@ class LoopDaemon(server.Daemon):  # type: ignore[misc]  # Pyro5 is untyped
         stock.selector.close()
         listener, stock.sock = stock.sock, None
         self.transportServer = None
+        self.address: str = listener.getsockname()[0]
         self.port: int = listener.getsockname()[1]
         self.loop = EventLoop(
             listener,
-            clock,
-            handshakes=None if credentials is None else Handshakes(server_context(credentials), clock),
+            _awake(clock),
+            handshakes=handshakes,
             tokens=None if credentials is None else credentials.tokens,
             idle_s=idle_s,
-            max_connections=min(_MAX_CONNECTIONS, raise_descriptor_limit() - SPARE_DESCRIPTORS),
+            max_connections=min(_MAX_CONNECTIONS, raise_descriptor_limit() - MAX_HANDSHAKES - SPARE_DESCRIPTORS),
         )
         self.loop.handler = self
         self._methods: dict[str, frozenset[str]] = {core.DAEMON_NAME: frozenset({"ping", "get_metadata"})}
@@ -199,6 +205,11 @@ class LoopDaemon(server.Daemon):  # type: ignore[misc]  # Pyro5 is untyped
     def close(self) -> None:
         """Close the port and all connections; the loop must have ended."""
         self.loop.close()
+
+
+def _awake(clock: Clock) -> Clock:
+    """A clock for one thread that does not hold it against peers when this process was stopped."""
+    return AwakeClock(clock, _LONGEST_ROUND_S)
 
 
 def _decoded(data: bytes) -> Any:

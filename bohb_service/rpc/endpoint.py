@@ -37,12 +37,24 @@ class Endpoint:
         """Address to listen on."""
         return self.bind or self.host
 
-    @property
-    def security(self) -> Security:
-        """What guards it."""
+    def security_at(self, address: str) -> Security:
+        """What guards it when it listens on this address."""
         if self.credentials is not None:
             return "tls"
-        return "loopback" if is_loopback(self.address) else "insecure"
+        return "loopback" if is_loopback(address) else "insecure"
+
+    @property
+    def security(self) -> Security:
+        """What guards it; asks for the address of a name."""
+        return self.security_at(self.address)
+
+    def unguarded(self, address: str) -> CredentialsError:
+        """The refusal to listen on an address that other machines can reach, without credentials."""
+        return CredentialsError(
+            f"{address} can be reached from other machines, so workers must prove who they are: "
+            f"run `bohb-master credentials credentials --host {self.host}` once, then give "
+            "--credentials credentials (or --insecure in a network that you trust)"
+        )
 
     @property
     def local_host(self) -> str:
@@ -69,8 +81,4 @@ class Endpoint:
                     f"and --bind {self.host} to listen on all of them"
                 )
         if self.security == "insecure" and not self.insecure:
-            raise CredentialsError(
-                f"{self.address} can be reached from other machines, so workers must prove who they are: "
-                f"run `bohb-master credentials credentials --host {self.host}` once, then give "
-                "--credentials credentials (or --insecure in a network that you trust)"
-            )
+            raise self.unguarded(self.address)

@@ -22,6 +22,12 @@ TLS_SECONDS = 5.0
 MAX_WAITING = 1024
 """Handshakes at once; where there are more, the oldest gives way."""
 
+MAX_NEW = 256
+"""Connections that the thread has not looked at yet; where there are more, the newest is refused."""
+
+MAX_HANDSHAKES = MAX_WAITING + MAX_NEW
+"""Most descriptors that all this may need."""
+
 _POLL_S = 0.25
 _FIRST_BYTE = b"\x16"
 _ALERT = bytes.fromhex("15 03 03 00 02 02 46")
@@ -61,20 +67,26 @@ class Handshakes:
         self._closing = False
         self._done: Done
         self._refused: Refused
+        self._failed: Callable[[Exception], None]
         self._thread = threading.Thread(target=self._run, name="bohb-tls", daemon=True)
 
-    def start(self, done: Done, refused: Refused) -> None:
+    def start(self, done: Done, refused: Refused, failed: Callable[[Exception], None]) -> None:
         """Work from now on.
 
         Args:
             done: Takes each finished connection and its peer's address, on this object's thread.
-            refused: Hears why a peer was refused, and its address, on this object's thread.
+            refused: Hears why a peer was refused, and its address, on any thread.
+            failed: Hears of an error that ends the thread, so that nobody could connect any more.
         """
-        self._done, self._refused = done, refused
+        self._done, self._refused, self._failed = done, refused, failed
         self._thread.start()
 
     def add(self, sock: socket.socket, peer: str) -> None:
         """Take a non-blocking connection; may be called from any thread."""
+        if len(self._new) >= MAX_NEW:
+            sock.close()
+            self._refused("came too fast for its TLS connection", peer)
+            return
         self._new.append((sock, peer))
         self._waker.wake()
 
@@ -85,6 +97,12 @@ class Handshakes:
         self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # noqa: BLE001  (whatever it is, it must end the run, not lock everybody out)
+            self._failed(error)
+
+    def _work(self) -> None:
         while not self._closing:
             for key, _ in self._selector.select(_POLL_S if self._waiting else None):
                 if key.data is self._waker:

@@ -52,6 +52,7 @@ class Line:
         self.address = address
         self._serialiser = serialiser
         self._seq = 0
+        self._is_introduced = False
         self._deadline = time.monotonic() + timeout_s
         try:
             self._sock: socket.socket = socket.create_connection(split_address(address), timeout_s)
@@ -127,11 +128,10 @@ class Line:
                 raise AuthenticationError(
                     f"{self.address} proves nothing: it was started without --credentials, or is no master"
                 )
+        self._is_introduced = True
+        # The other end has just shown that it knows the same token: what fails from now on is the network.
         proof = client_proof(token, access.role, nonce, own)
-        try:
-            self.call(GATE_OBJECT, "prove", proof, timeout_s=self._deadline - time.monotonic())
-        except MasterUnreachableError as error:
-            raise AuthenticationError(f"{self.address} did not accept this {access.role}'s token") from error
+        self.call(GATE_OBJECT, "prove", proof, timeout_s=self._deadline - time.monotonic())
 
     def _send(self, kind: int, data: bytes) -> None:
         self._seq = (self._seq + 1) & 0xFFFF
@@ -149,6 +149,8 @@ class Line:
         except FrameError as error:
             raise MasterUnreachableError(f"{self.address} is no master: {error}") from error
         except ssl.SSLError as error:
+            if self._is_introduced:  # a byte was changed on the way
+                raise MasterUnreachableError(self._lost(error)) from error
             # With TLS 1.3 the other end judges our certificate when we are done already.
             raise AuthenticationError(explain_tls_error(error, self.address)) from error
         except OSError as error:

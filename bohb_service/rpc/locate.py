@@ -1,6 +1,7 @@
 """How a client finds its master and connects to it."""
 
 import contextlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,8 @@ from bohb_service.rpc.access import Access
 from bohb_service.rpc.line import CONNECT_SECONDS, Line
 from bohb_service.rpc.pyro import MASTER_OBJECT, NAME_SERVER_OBJECT, is_address, master_name, study_of
 from bohb_service.rpc.serialisers import JSON, MSGPACK
+
+_MOMENT_S = 1.0
 
 Connect = Callable[[], Line]
 """A new connection to the master of a study; MasterUnreachableError if there is none now."""
@@ -42,20 +45,38 @@ class ByNameServer:
             AuthenticationError: One end does not accept the other.
             CredentialsError: The master is on another machine, and there are no credentials.
         """
-        if self._last:
+        deadline = time.monotonic() + CONNECT_SECONDS
+        last, self._last = self._last, ""
+        line = None
+        if last and last != self._address:
             with contextlib.suppress(MasterUnreachableError, ProtocolError):
-                return self._served_at(self._last)
-        try:
-            line = self._served_at(self._address)
-        except (MasterUnreachableError, ProtocolError) as error:
-            line = self._served_at(self._hint(error))
+                line = self._served_at(last, deadline)
+        if line is None:
+            try:
+                line = self._served_at(self._address, deadline)
+            except (MasterUnreachableError, ProtocolError) as error:
+                line = self._hinted(error, deadline)
         self._last = line.address
         return line
 
-    def _served_at(self, address: str) -> Line:
+    def _hinted(self, error: Exception, deadline: float) -> Line:
+        """A connection to where an external name server says that the master is.
+
+        Raises:
+            MasterUnreachableError: There is none now; whoever it named proves nothing, so it may be another tomorrow.
+        """
+        address = self._hint(error, deadline)
+        try:
+            return self._served_at(address, deadline)
+        except ProtocolError as refused:
+            raise MasterUnreachableError(
+                f"the name server at {self._address} names a master that is none of this study: {refused}"
+            ) from refused
+
+    def _served_at(self, address: str, deadline: float) -> Line:
         """A connection to the daemon at an address, if it serves the study."""
         self._access.check(address)
-        line = Line(address, NAME_SERVER_OBJECT, MSGPACK, self._access)
+        line = Line(address, NAME_SERVER_OBJECT, MSGPACK, self._access, _left(deadline))
         try:
             names = _names(line)
         except BaseException:
@@ -66,10 +87,10 @@ class ByNameServer:
         line.close()
         raise MasterUnreachableError(_unknown(address, self._study, names))
 
-    def _hint(self, error: Exception) -> str:
+    def _hint(self, error: Exception, deadline: float) -> str:
         """Where an external name server says that the master is; ``error`` if there is none."""
         try:
-            line = Line(self._address, NAME_SERVER_OBJECT, JSON, None)
+            line = Line(self._address, NAME_SERVER_OBJECT, JSON, None, _left(deadline))
         except (MasterUnreachableError, AuthenticationError):
             raise error from None
         with contextlib.closing(line):
@@ -84,6 +105,11 @@ class ByNameServer:
                 "which is no HOST:PORT"
             )
         return location
+
+
+def _left(deadline: float) -> float:
+    """What is left of the time, and a moment where nothing is: the next place may answer at once."""
+    return max(_MOMENT_S, deadline - time.monotonic())
 
 
 def _names(line: Line) -> dict[str, str]:

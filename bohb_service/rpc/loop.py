@@ -30,8 +30,12 @@ from bohb_service.rpc.waker import Waker
 from bohb_service.security.tokens import Role
 
 HANDSHAKE_SECONDS = 5.0
+MESSAGE_SECONDS = 60.0
+"""How long an admitted peer may take for one message."""
+
 MAX_UNADMITTED = 512
 MAX_UNSENT_BYTES = 8 << 20
+MAX_UNSENT_BY_ALL_BYTES = 32 << 20
 MAX_BUFFERED_BYTES = 12 << 20
 """What all peers together may have sent of messages that are not whole yet."""
 
@@ -63,7 +67,7 @@ class EventLoop:
         clock: For limits and the tick.
         handshakes: Makes TLS handshakes, or None where connections are in clear.
         tokens: Secrets that peers must prove, or None.
-        idle_s: After so long without a byte from it, a peer that is not waiting for an answer is gone.
+        idle_s: After so long without a byte from it a peer is gone; no wait for an answer may be as long.
         max_connections: How many peers there may be.
         tick_s: How often `on_tick` is called, in seconds.
     """
@@ -99,6 +103,7 @@ class EventLoop:
         self._connections: set[Connection] = set()
         self._unadmitted: dict[Connection, None] = {}  # oldest first
         self._large: set[Connection] = set()
+        self._unsent: set[Connection] = set()
         self._is_full = False
         self._thread: int | None = None
         self._stopping = False
@@ -106,6 +111,7 @@ class EventLoop:
             handshakes.start(
                 lambda sock, peer: self.post(lambda: self._add(sock, peer)),
                 lambda reason, peer: self.post(lambda: self.refusals.note(reason, peer)),
+                lambda error: self.post(lambda: _raise(error)),
             )
 
     @property
@@ -173,6 +179,7 @@ class EventLoop:
         self._connections.discard(connection)
         self._unadmitted.pop(connection, None)
         self._large.discard(connection)
+        self._unsent.discard(connection)
         self._selector.unregister(connection.sock)
         connection.sock.close()
         self.on_close(connection)
@@ -184,6 +191,7 @@ class EventLoop:
             except (BlockingIOError, ConnectionError):
                 return
             except OSError:  # out of file descriptors: the peer stays in the backlog until the next tick
+                self.refusals.note("had to wait: there are no more file descriptors", "?")
                 self._selector.unregister(self._listener)
                 self._is_full = True
                 return
@@ -224,6 +232,10 @@ class EventLoop:
                 self.handler.handle(connection, *message)
         except (FrameError, GateError) as error:
             self._refuse(connection, str(error))
+        if not connection.incoming:
+            connection.unfinished_since = None
+        elif connection.unfinished_since is None:
+            connection.unfinished_since = connection.heard
         if not is_there and connection.is_open:
             if connection.gate is not None and connection.incoming:
                 self.refusals.note("left before it was admitted", connection.peer)
@@ -270,8 +282,14 @@ class EventLoop:
         connection.outgoing += message
         if len(connection.outgoing) > MAX_UNSENT_BYTES:
             self._refuse(connection, "does not read its answers")
-        else:
-            self._flush(connection)
+            return
+        self._flush(connection)
+        if len(connection.outgoing) < _LARGE:
+            self._unsent.discard(connection)
+            return
+        self._unsent.add(connection)
+        if sum(len(other.outgoing) for other in self._unsent) > MAX_UNSENT_BY_ALL_BYTES:
+            self._refuse(max(self._unsent, key=lambda other: len(other.outgoing)), "does not read its answers")
 
     def _flush(self, connection: Connection) -> None:
         try:
@@ -293,3 +311,10 @@ class EventLoop:
             self._refuse(oldest, "was not admitted in time")
         for connection in [c for c in self._connections if c.heard < now - self._idle_s]:
             self._refuse(connection, "was silent for too long")
+        begun_by = now - MESSAGE_SECONDS
+        for connection in [c for c in self._connections if (c.unfinished_since or now) < begun_by]:
+            self._refuse(connection, "did not finish a message in time")
+
+
+def _raise(error: Exception) -> None:
+    raise error

@@ -9,7 +9,7 @@ from typing import Any
 from Pyro5 import core, errors
 from Pyro5.api import expose
 
-from bohb_service.errors import ProtocolError, TransportError
+from bohb_service.errors import BohbError, ProtocolError, TransportError
 from bohb_service.rpc.line import CONNECT_SECONDS, Line
 from bohb_service.rpc.pyro import (
     MASTER_OBJECT,
@@ -111,15 +111,19 @@ class Announcer:
                 self._call(line, "remove", self._name)
 
     def _run(self) -> None:
-        is_there = True
+        is_there, usurper = True, ""
         while not self._closing.wait(ANNOUNCE_INTERVAL_S):
             try:
                 with contextlib.closing(self._line()) as line:
-                    if not self._known(line):
+                    known = self._known(line)
+                    if not known:
                         self._call(line, "register", self._name, self._uri)
                         log.info("announced again", extra={"name_server": self._address})
+                    elif known not in {self._uri, usurper}:
+                        usurper = known
+                        log.warning("another master has taken the name", extra={"registered": self._name, "uri": known})
                 is_there = True
-            except TransportError as error:
+            except BohbError as error:
                 if is_there:
                     log.warning("name server lost", extra={"name_server": self._address, "error": str(error)})
                 is_there = False

@@ -38,7 +38,7 @@ def is_loopback(host: str) -> bool:
     """Whether all addresses of a host are of this machine alone; False for a name that is not known."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no name that the encoding of host names allows
         return False
     return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
 

@@ -1,8 +1,10 @@
 """The master's end: the objects that peers call, and the service behind them."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from Pyro5.api import expose
 
@@ -16,6 +18,8 @@ from bohb_service.rpc.loop import EventLoop
 from bohb_service.rpc.messages import PROTOCOL_VERSION, Answer, Registration, Request, WorkerInfo
 from bohb_service.rpc.name_server import Announcer, NameServer
 from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, NAME_SERVER_OBJECT, format_address
+
+log = logging.getLogger("bohb_service.rpc")
 
 
 class Service(Protocol):
@@ -31,6 +35,10 @@ class Service(Protocol):
 
     def goodbye(self, session: str, unstarted: tuple[int, ...], reason: str) -> None:
         """Let a worker go and take back what it has not begun."""
+        ...
+
+    def when_durable(self, callback: Callable[[], None]) -> None:
+        """Run a callback, on the loop's thread, when all that has happened so far is durable."""
         ...
 
     def disconnected(self, session: str) -> None:
@@ -79,6 +87,7 @@ class MasterObject:
         self._service = service
         self._daemon = daemon
         self._connections: dict[str, Connection] = {}
+        self._workers: WeakValueDictionary[str, Connection] = WeakValueDictionary()
         daemon.loop.on_close = self._closed  # private, as whatever else is exposed to peers
 
     def register(self, data: bytes) -> bytes:
@@ -100,17 +109,21 @@ class MasterObject:
             del self._connections[session]
             self._service.disconnected(session)
 
-    def _heard(self, session: str) -> None:
-        """Note over which connection a session speaks.
+    def _check_latest(self, latest: Connection | None) -> Connection:
+        """The connection of this call, if the worker has not made a newer one.
 
         Raises:
-            Parked: It has a newer connection already: this is what the network held back from the old one, which ends.
+            Parked: It has: this is what the network held back from the old one, which ends.
         """
         connection = self._daemon.current.connection
-        latest = self._connections.get(session)
-        if latest is not None and latest.born > connection.born:
+        if latest is not None and latest.is_open and latest.born > connection.born:
             self._daemon.loop.drop(connection)
             raise Parked
+        return connection
+
+    def _heard(self, session: str) -> None:
+        """Note over which connection a session speaks."""
+        connection = self._check_latest(self._connections.get(session))
         if connection.session != session and self._connections.get(connection.session or "") is connection:
             del self._connections[connection.session or ""]
         connection.session = session
@@ -126,12 +139,16 @@ class MasterObject:
             self._service.fail(error)
             return wire.pack(["error", "internal", f"internal error of the master: {type(error).__name__}: {error}"])
 
-    def _register(self, data: bytes) -> bytes:
+    def _register(self, data: bytes) -> None:
+        call = self._daemon.current
         info = wire.unpack_info(data)
         _check_protocol(info)
+        connection = self._check_latest(self._workers.get(info.worker))
         registration = self._service.register(info)
+        self._workers[info.worker] = connection
         self._heard(registration.session)
-        return wire.pack_registration(registration)
+        self._service.when_durable(lambda: call.reply(_ok(wire.pack_registration(registration))))
+        raise Parked
 
     def _exchange(self, data: bytes) -> None:
         call = self._daemon.current
@@ -141,9 +158,13 @@ class MasterObject:
         raise Parked
 
     def _goodbye(self, data: bytes) -> None:
+        call = self._daemon.current
         session, unstarted, reason = wire.unpack_goodbye(data)
+        self._check_latest(self._connections.get(session))
         self._connections.pop(session, None)
         self._service.goodbye(session, unstarted, reason)
+        self._service.when_durable(lambda: call.reply(_ok(None)))
+        raise Parked
 
 
 @expose
@@ -156,7 +177,11 @@ class AdminObject:
 
     def status(self) -> bytes:
         """What is going on."""
-        return _ok({**self._service.status(), **self._port_status()})
+        try:
+            return _ok({**self._service.status(), **self._port_status()})
+        except Exception as error:
+            log.exception("status cannot be told")
+            return wire.pack(["error", "internal", f"internal error of the master: {type(error).__name__}: {error}"])
 
     def drain(self) -> bytes:
         """Hand out nothing more and end when nothing runs."""
@@ -180,8 +205,11 @@ class Server:
 
     def __init__(self, endpoint: Endpoint, study: str, clock: Clock, *, idle_s: float = 180.0) -> None:
         endpoint.check()
-        self._endpoint = endpoint
         self._daemon = LoopDaemon(endpoint.address, endpoint.port, clock, endpoint.credentials, idle_s=idle_s)
+        self._security = endpoint.security_at(self._daemon.address)
+        if self._security == "insecure" and not endpoint.insecure:  # the name has changed its address since
+            self._daemon.close()
+            raise endpoint.unguarded(self._daemon.address)
         self._announcer: Announcer | None = None
         self._thread: threading.Thread | None = None
         self.host, self.port = endpoint.host, self._daemon.port
@@ -206,7 +234,7 @@ class Server:
             ``security`` (``tls``, ``loopback`` or ``insecure``), ``connections``, and ``refused`` peers by reason.
         """
         return {
-            "security": self._endpoint.security,
+            "security": self._security,
             "connections": self.loop.n_connections,
             "refused": dict(self.loop.refusals.counts),
         }

@@ -23,6 +23,10 @@ MAX_INFO_BYTES = 1 << 20
 
 _MAX_POINTS = 1 << 14
 _MAX_TEXT = 1 << 16
+_MAX_NAME = 256
+_MAX_SPEC = 4096
+_MAX_LEASES = 4096
+_MAX_REPORTS = 1 << 14
 _MAX_DEPTH = 100
 _FAILURES = frozenset(get_args(FailureReason))
 _RELEASES = frozenset({"lost", "preempted", "unstarted"})
@@ -112,7 +116,7 @@ def _parse_outcome(plain: list[Any]) -> Outcome:
             texts = message[:_MAX_TEXT], detail[-_MAX_TEXT:]
             return Failed(reason, *texts, _duration(seconds), _curve(curve))
         case ["released", reason, str() as message] if reason in _RELEASES:
-            return Released(reason, message)
+            return Released(reason, message[:_MAX_TEXT])
     raise ValueError(f"unknown outcome {str(plain)[:80]}")
 
 
@@ -126,17 +130,23 @@ def _parse_job(plain: list[Any]) -> Job:
     return Job(lease, TrialId(configuration, rung), attempt, config, budget, previous_budget, seed)
 
 
+def _few(values: list[Any], most: int) -> list[Any]:
+    if len(values) > most:
+        raise ValueError(f"{len(values)} entries, and at most {most} are taken")
+    return values
+
+
 def _integers(values: list[Any]) -> tuple[int, ...]:
-    for value in values:
+    for value in _few(values, _MAX_LEASES):
         if type(value) is not int:
-            raise TypeError(f"{value!r} is no integer")
+            raise TypeError(f"a {type(value).__name__} is no integer")
     return tuple(values)
 
 
 def _lease_keys(values: list[Any]) -> tuple[LeaseKey, ...]:
-    for lease, epoch in values:
+    for lease, epoch in _few(values, _MAX_LEASES):
         if type(lease) is not int or type(epoch) is not str:
-            raise TypeError(f"{lease!r} of {epoch!r} is no lease")
+            raise TypeError(f"a {type(lease).__name__} and a {type(epoch).__name__} are no lease")
     return tuple((lease, epoch) for lease, epoch in values)
 
 
@@ -160,12 +170,14 @@ def _parse_request(plain: Any) -> tuple[str, Request]:
     session, seq, results, reports, running, max_jobs, wait_s, turnaround_s = plain
     if type(session) is not str or type(seq) is not int or type(max_jobs) is not int:
         raise TypeError("session, seq or max_jobs has the wrong type")
-    leases = _integers([lease for lease, _ in results])
+    leases = _integers([lease for lease, _ in _few(results, _MAX_LEASES)])
     outcomes = tuple(_parse_outcome(outcome) for _, outcome in results)
     return session, Request(
         seq=seq,
         results=tuple(zip(leases, outcomes, strict=True)),
-        reports=tuple(Report(int(lease), float(step), float(loss)) for lease, step, loss in reports),
+        reports=tuple(
+            Report(int(lease), float(step), float(loss)) for lease, step, loss in _few(reports, _MAX_REPORTS)
+        ),
         running=_integers(running),
         max_jobs=max_jobs,
         wait_s=_duration(wait_s),
@@ -209,9 +221,11 @@ def pack_info(info: WorkerInfo) -> bytes:
 
 def _parse_info(plain: Any) -> WorkerInfo:
     worker, host, pid, started, version, protocol, spec, running = plain
-    for text in (worker, host, version, spec):
+    for text, longest in ((worker, _MAX_NAME), (host, _MAX_NAME), (version, _MAX_NAME), (spec, _MAX_SPEC)):
         if type(text) is not str:
-            raise TypeError(f"{text!r} is no text")
+            raise TypeError(f"a {type(text).__name__} is no text")
+        if len(text) > longest:
+            raise ValueError(f"a text of {len(text)} characters is longer than {longest}")
     if not 0 < int(pid) < 2**31:
         raise ValueError(f"{pid} is no process id")
     return WorkerInfo(worker, host, int(pid), float(started), version, int(protocol), spec, _lease_keys(running))
@@ -254,7 +268,7 @@ def _parse_goodbye(plain: Any) -> tuple[str, tuple[int, ...], str]:
     session, unstarted, reason = plain
     if type(session) is not str or type(reason) is not str:
         raise TypeError("session or reason is no text")
-    return session, _integers(unstarted), reason
+    return session, _integers(unstarted), reason[:_MAX_TEXT]
 
 
 def unpack_goodbye(data: bytes) -> tuple[str, tuple[int, ...], str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bohb_service.rpc.messages import Report, Request
 from bohb_service.scheduler.outcomes import Outcome
 
-MAX_RESULT_BYTES = 2 << 20
+MAX_RESULT_BYTES = 1 << 20
 """Outcomes in one request, packed, unless a single one is larger; below the transport's limit of 4 MiB."""
 
 MAX_REPORTS = 500

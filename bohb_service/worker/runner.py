@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import assert_never
 
 from bohb_service.clock import Clock, SystemClock
-from bohb_service.errors import ProtocolError, StudyError
+from bohb_service.errors import AuthenticationError, ProtocolError, StudyError
 from bohb_service.exit_codes import ExitCode
 from bohb_service.rpc.messages import FAULT, Answer, Registration, Report, WorkerInfo
 from bohb_service.scheduler.outcomes import Released
@@ -113,6 +113,9 @@ class WorkerRunner:
                 pass
         except StudyError as error:
             return self._end_broken(Broken(str(error)))
+        except AuthenticationError as error:
+            log.error("%s", error)  # noqa: TRY400 - the message is the whole story
+            return ExitCode.USAGE
         except ProtocolError as error:
             log.error("the master refuses this worker: %s", error)  # noqa: TRY400 - the message is the whole story
             if self._conversation.registration is not None:

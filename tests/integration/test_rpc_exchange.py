@@ -273,3 +273,42 @@ def test_a_client_that_only_lost_its_line_finds_the_master_where_it_was(server, 
 
 def test_clients_that_were_never_connected_can_be_closed():
     MasterClient(lambda: pytest.fail("it connected")).close()
+
+
+@pytest.mark.parametrize("says", ["register", "goodbye"])
+def test_what_the_network_held_back_from_an_old_connection_changes_nothing(server, service, says):
+    old, new = registered(server), registered(server)
+    assert new.exchange(Request(1)) == service.answer
+    service.infos.clear()
+    with pytest.raises(MasterUnreachableError):
+        old.register(INFO) if says == "register" else old.goodbye((), "bye")
+    assert (service.infos, service.left, service.gone) == ([], [], [])
+    assert new.exchange(Request(2)) == service.answer
+    new.close()
+
+
+def test_a_registration_is_told_when_it_is_durable(server, service):
+    waiting = []
+    service.when_durable = waiting.append
+    client = worker_of(server)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(client.register(INFO)))
+    thread.start()
+    wait_until(lambda: waiting)
+    assert not answers
+    server.loop.post(waiting[0])
+    thread.join(10)
+    assert answers == [REGISTRATION]
+    client.close()
+
+
+def test_a_status_that_cannot_be_told_ends_nothing(server, service):
+    service.status = lambda: 1 / 0
+    admin = admin_of(server)
+    with pytest.raises(MasterUnreachableError, match="internal error of the master: ZeroDivisionError"):
+        admin.status()
+    admin.close()
+    assert not service.failed
+    client = registered(server)
+    assert client.exchange(Request(1)) == service.answer
+    client.close()

@@ -90,12 +90,35 @@ def test_large_messages_that_are_not_whole_share_a_budget(server, service, monke
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(admitted_socket(server)) for _ in range(4)]
         for number, sock in enumerate(socks):
-            sock.sendall(announced(frames.INVOKE, 4 << 20) + b"\0" * ((900 - number) << 10))
+            sock.sendall(announced(frames.INVOKE, 2 << 20) + b"\0" * ((900 - number) << 10))
         wait_until(lambda: server.loop.refusals.counts["too many large messages at once"] == 1)
         assert [is_closed(sock, 0.1) for sock in socks].count(True) == 1
         sock = stack.enter_context(admitted_socket(server))
         sock.sendall(exchange_frame(1))
         assert read_frame(sock)[0].seq == 1
+
+
+def test_a_message_must_come_to_its_end_in_time(server, monkeypatch):
+    monkeypatch.setattr(loop, "MESSAGE_SECONDS", 0.3)
+    with admitted_socket(server) as slow, admitted_socket(server) as idle:
+        slow.sendall(announced(frames.INVOKE, 1000))
+        wait_until(lambda: server.loop.refusals.counts["did not finish a message in time"] == 1)
+        assert is_closed(slow)
+        idle.sendall(exchange_frame(1))  # to be silent between messages is no offence
+        assert read_frame(idle)[0].seq == 1
+
+
+def test_answers_that_nobody_reads_share_a_budget(server, service, monkeypatch):
+    monkeypatch.setattr(loop, "MAX_UNSENT_BY_ALL_BYTES", 1 << 20)
+    service.answer = Answer(stop="x" * (1 << 20))
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            sock = stack.enter_context(admitted_socket(server))
+            sock.settimeout(0.05)
+            for number in range(1, 13):
+                with contextlib.suppress(OSError):
+                    sock.sendall(exchange_frame(number))
+        wait_until(lambda: server.loop.refusals.counts["does not read its answers"] > 0)
 
 
 def test_a_peer_that_does_not_read_is_dropped_before_it_fills_the_memory(server, service, monkeypatch):

@@ -21,7 +21,7 @@ from bohb_service.rpc.pyro import MASTER_OBJECT
 from bohb_service.rpc.serialisers import MSGPACK
 from bohb_service.scheduler.outcomes import Completed
 from tests.intruders import careless_context, introduce, make_keys, tls_socket
-from tests.network import (
+from tests.peers import (
     INFO,
     Service,
     admitted_socket,

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import secrets
 import socket
 import ssl
@@ -129,7 +130,7 @@ def test_who_speaks_only_after_it_was_refused_hears_why(master, keys, monkeypatc
             real(line, kind, data)
 
     monkeypatch.setattr(Line, "_send", late)
-    with pytest.raises(AuthenticationError, match=r"says that our certificate has expired; renew them"):
+    with pytest.raises(AuthenticationError, match=r"says that our certificate has expired; renew the certificates"):
         admin_of(master, keys.expired_access()).status()
 
 
@@ -172,11 +173,24 @@ def test_an_intruder_that_goes_on_with_a_wrong_proof(master, keys):
     assert is_refused(master, "wrong token")
 
 
-def test_a_client_whose_proof_is_not_accepted_is_told(master, keys, monkeypatch):
+def test_what_breaks_after_the_master_has_proved_itself_is_the_network(master, keys, monkeypatch):
     monkeypatch.setattr("bohb_service.rpc.line.client_proof", lambda *_: b"x" * 32)
-    with pytest.raises(AuthenticationError, match="did not accept this worker's token"):
+    with pytest.raises(MasterUnreachableError, match="the connection was closed"):
         worker_of(master, keys.access()).register(INFO)
     assert is_refused(master, "wrong token")
+
+
+def test_a_byte_that_was_changed_on_the_way_is_no_refusal(master, keys):
+    client = worker_of(master, keys.access())
+    client.register(INFO)
+    line = client._caller._line
+    raw = socket.socket(fileno=os.dup(line._sock.fileno()))
+    with contextlib.closing(raw):
+        raw.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))  # a record that was not made with the keys
+    with pytest.raises(MasterUnreachableError):
+        client.exchange(Request(1))
+    assert client.register(INFO) == REGISTRATION
+    client.close()
 
 
 @pytest.mark.parametrize("proof", [b"", b"x" * 32, "x" * 32, 5, None, [b"x"], True])
