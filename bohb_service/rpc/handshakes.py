@@ -14,13 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bohb_service.clock import Clock
+from bohb_service.rpc.crowd import first_of_the_crowd
 from bohb_service.rpc.waker import Waker
 
 TLS_SECONDS = 5.0
 """How long a handshake may take."""
 
 MAX_WAITING = 1024
-"""Handshakes at once; where there are more, the oldest gives way."""
+"""Handshakes at once; where there are more, the oldest from the most crowded address gives way."""
 
 MAX_NEW = 256
 """Connections that the thread has not looked at yet; where there are more, the newest is refused."""
@@ -123,7 +124,8 @@ class Handshakes:
 
     def _begin(self, sock: socket.socket, peer: str) -> None:
         if len(self._waiting) >= MAX_WAITING:
-            self._refuse(next(iter(self._waiting)), "gave way to newer peers before its TLS connection")
+            crowded = first_of_the_crowd(self._waiting, lambda other: other.peer)
+            self._refuse(crowded, "gave way to newer peers before its TLS connection")
         handshake = _Handshake(sock, peer, self._clock.monotonic())
         self._waiting[handshake] = None
         self._selector.register(sock, selectors.EVENT_READ, handshake)

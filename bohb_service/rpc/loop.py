@@ -8,7 +8,7 @@ Theory of operation:
    silent peer holds nobody up.
 3. TLS handshakes are made by a thread of their own (`handshakes`), which hands over finished connections.
 4. Before a peer is admitted only small messages pass, and it has `HANDSHAKE_SECONDS`. Where there are too many
-   such peers, the oldest goes. What a message is judged by is its header; nothing else is looked at before.
+   such peers, the oldest from the most crowded address goes. What a message is judged by is its header; nothing else is looked at before.
 5. A call that waits leaves its connection in the selector, so the loss of the peer is seen at once.
 """
 
@@ -21,6 +21,7 @@ from typing import Protocol
 
 from bohb_service.clock import Clock
 from bohb_service.rpc.connection import Connection
+from bohb_service.rpc.crowd import first_of_the_crowd
 from bohb_service.rpc.frames import HEADER_BYTES, FrameError, Head, read_head
 from bohb_service.rpc.gate import Gate, GateError
 from bohb_service.rpc.handshakes import Handshakes
@@ -213,7 +214,8 @@ class EventLoop:
 
     def _add(self, sock: socket.socket, peer: str) -> None:
         if len(self._unadmitted) >= MAX_UNADMITTED:
-            self._refuse(next(iter(self._unadmitted)), "gave way to newer peers before it was admitted")
+            crowded = first_of_the_crowd(self._unadmitted, lambda other: other.peer)
+            self._refuse(crowded, "gave way to newer peers before it was admitted")
         connection = Connection(sock, peer, Gate(self._tokens), self._clock.monotonic(), self._send)
         self._connections.add(connection)
         self._unadmitted[connection] = None
