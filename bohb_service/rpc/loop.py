@@ -8,7 +8,8 @@ Theory of operation:
    silent peer holds nobody up.
 3. TLS handshakes are made by a thread of their own (`handshakes`), which hands over finished connections.
 4. Before a peer is admitted only small messages pass, and it has `HANDSHAKE_SECONDS`. Where there are too many
-   such peers, the oldest from the most crowded address goes. What a message is judged by is its header; nothing else is looked at before.
+   such peers, the oldest from the most crowded address goes. What a message is judged by is its header; nothing
+   else is looked at before.
 5. A call that waits leaves its connection in the selector, so the loss of the peer is seen at once.
 """
 
