@@ -99,12 +99,13 @@ class EventLines:
         Args:
             entries: Pairs of time (seconds since the epoch) and event.
         """
+        shows_suggestions = self._log.isEnabledFor(logging.DEBUG)
         for at, event in entries:
-            if isinstance(event, ConfigurationSuggested):
-                is_wanted = self._log.isEnabledFor(logging.DEBUG)
+            kind = _FREQUENT.get(type(event))
+            if kind is not None:
+                is_wanted = self._rate.allows(at, kind)
             else:
-                kind = _FREQUENT.get(type(event))
-                is_wanted = kind is None or self._rate.allows(at, kind)
+                is_wanted = shows_suggestions or type(event) is not ConfigurationSuggested
             if is_wanted:
                 self._write(at, *self._describe(event))
             if isinstance(event, TrialCompleted):

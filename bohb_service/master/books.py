@@ -8,9 +8,9 @@ from bohb_service.master.committer import Committer
 from bohb_service.scheduler.commands import Ask, Command, Tell
 from bohb_service.scheduler.events import TrialFailed, WorkerJoined, WorkerLeft
 from bohb_service.scheduler.lease_table import LeaseTable
-from bohb_service.scheduler.outcomes import Outcome
-from bohb_service.scheduler.replies import Accepted, Job, Reply
-from bohb_service.scheduler.scheduler import Scheduler
+from bohb_service.scheduler.outcomes import Failed, Outcome
+from bohb_service.scheduler.replies import Job, Reply
+from bohb_service.scheduler.scheduler import Scheduler, Transition
 
 if TYPE_CHECKING:
     from bohb_service.rpc.messages import Report
@@ -46,12 +46,14 @@ class Books:
 
     def handle(self, command: Command) -> Reply:
         """Have the scheduler decide, and write down what it decided."""
+        return self._handle(command).reply
+
+    def _handle(self, command: Command) -> Transition:
         transition = self.scheduler.handle(command)
         if transition.events:
             at = self._clock.now()
             self._committer.add([(at, event) for event in transition.events])
-            self.failures.extend(event for event in transition.events if isinstance(event, TrialFailed))
-        return transition.reply
+        return transition
 
     def note(self, fact: WorkerJoined | WorkerLeft) -> None:
         """Write down what nobody decided."""
@@ -67,7 +69,9 @@ class Books:
 
     def end_lease(self, lease: int, outcome: Outcome) -> bool:
         """Tell the scheduler how a lease ended; whether that was news."""
-        reply = self.handle(Tell(lease, outcome))
+        transition = self._handle(Tell(lease, outcome))
         self.leases.drop(lease)
         self.reports.pop(lease, None)
-        return reply == Accepted()
+        if isinstance(outcome, Failed):
+            self.failures.extend(event for event in transition.events if isinstance(event, TrialFailed))
+        return bool(transition.events)

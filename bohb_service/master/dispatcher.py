@@ -15,6 +15,9 @@ from bohb_service.master.proposer import Proposer
 from bohb_service.master.sessions import Pending, Session, Sessions
 from bohb_service.scheduler.replies import Job, Reply, Stop, Wait
 
+_REFILLED_BELOW = 0.75
+"""Share of what is wanted ahead; asking for each suggestion by itself would wake the other thread for each."""
+
 
 class Dispatcher:
     """Serves the sessions that wait, longest waiting first.
@@ -63,11 +66,14 @@ class Dispatcher:
 
     def propose(self, n_waiting: int) -> None:
         """Ask for suggestions: for so many that wait for one now, and some ahead of demand."""
-        workers = len(self._sessions)
-        wanted = n_waiting + (0 if workers <= 1 else max(1, workers * self.prefetch // 4))
-        scheduler = self._books.scheduler
-        if len(scheduler.state.unassigned) < wanted and (n_missing := scheduler.missing_suggestions(wanted)):
-            self._proposer.request(len(scheduler.state.configurations) + n_missing)
+        workers, scheduler = len(self._sessions), self._books.scheduler
+        ahead = 0 if workers <= 1 else max(1, workers * self.prefetch // 4)
+        n_made = len(scheduler.state.configurations)
+        there_or_coming = len(scheduler.state.unassigned) + self._proposer.target - n_made
+        if there_or_coming < n_waiting + math.ceil(_REFILLED_BELOW * ahead) and (
+            n_missing := scheduler.missing_suggestions(n_waiting + ahead)
+        ):
+            self._proposer.request(n_made + n_missing)
 
     def _assign(self, session: Session, pending: Pending) -> tuple[tuple[Job, ...], Reply | None]:
         """Lease jobs to a waiting session: one, or several short ones."""
@@ -80,10 +86,11 @@ class Dispatcher:
                 break
             jobs.append(reply)
             self._last_budget = reply.budget
-            at_most = min(at_most, self._prefetch(reply.budget) - len(session.running))
+            if at_most > 1:
+                at_most = min(at_most, self._prefetch(reply.budget) - len(session.running))
             if len(jobs) == 1 and at_most > 1:
                 at_most = min(at_most, self._even_share())
-        session.running.update(job.lease for job in jobs)
+        session.running.update([job.lease for job in jobs])
         return tuple(jobs), reply
 
     def _even_share(self) -> int:

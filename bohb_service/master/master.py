@@ -14,6 +14,7 @@ Theory of operation:
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -100,6 +101,8 @@ class Master:
         self.n_foreign = 0
         self._clock = clock
         self._complaints = LineRate(burst=20, per_s=1.0)
+        self._post = post
+        self._suggestions: deque[tuple[int, Suggestion]] = deque()
         self._min_workers = min_workers
         self._began = clock.monotonic()
         self._committer = Committer(journal, post, on_events, self.fail)
@@ -107,7 +110,7 @@ class Master:
             make_sampler,
             scheduler.state.observations,
             [configuration.values for configuration in scheduler.state.configurations],
-            lambda number, suggestion: post(lambda: self._suggested(number, suggestion)),
+            self._deliver,
             lambda error: post(lambda: self.fail(error)),
         )
         self.books = Books(scheduler, self._committer, clock, self.terms.lease_s)
@@ -304,11 +307,19 @@ class Master:
         if (left_out := self._complaints.take_left_out(now)) is not None:
             log.warning("lines left out", extra=left_out)
 
-    def _suggested(self, number: int, suggestion: Suggestion) -> None:
-        if self.error is None:
-            self.books.handle(Suggest(number, suggestion.values, suggestion.origin))
-            if self.sessions.n_waiting:
-                self._serve_waiting()
+    def _deliver(self, number: int, suggestion: Suggestion) -> None:
+        """Pass on a suggestion from the proposer's thread; those that come until the loop looks are taken together."""
+        self._suggestions.append((number, suggestion))
+        if len(self._suggestions) == 1:
+            self._post(self._take_suggestions)
+
+    def _take_suggestions(self) -> None:
+        while self._suggestions:
+            number, suggestion = self._suggestions.popleft()
+            if self.error is None:
+                self.books.handle(Suggest(number, suggestion.values, suggestion.origin))
+        if self.error is None and self.sessions.n_waiting:
+            self._serve_waiting()
 
     def _serve_waiting(self) -> None:
         """Hand out what can be handed out, then see that enough is proposed and whether all is done."""

@@ -37,6 +37,9 @@ class Prefix(Sequence[T]):
 class Proposer:
     """Computes suggestions in order of their numbers.
 
+    Attributes:
+        target: How many there shall be in all, as far as asked.
+
     Args:
         make_sampler: Builds the sampler; called in the thread, because it imports heavy packages.
         observations: All observations; appended to by the event loop, read here.
@@ -59,16 +62,16 @@ class Proposer:
         self._deliver = deliver
         self._on_failure = on_failure
         self._condition = threading.Condition()
-        self._target = len(self._taken)
+        self.target = len(self._taken)
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="bohb-proposer", daemon=True)
         self._thread.start()
 
     def request(self, target: int) -> None:
         """Compute until there are ``target`` suggestions in all; never fewer than asked before."""
-        if target > self._target:
+        if target > self.target:
             with self._condition:
-                self._target = target
+                self.target = target
                 self._condition.notify()
 
     def close(self) -> None:
@@ -91,6 +94,6 @@ class Proposer:
 
     def _wait_for_work(self) -> bool:
         with self._condition:
-            while self._target <= len(self._taken) and not self._closing:
+            while self.target <= len(self._taken) and not self._closing:
                 self._condition.wait()
             return not self._closing

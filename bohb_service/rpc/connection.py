@@ -26,6 +26,7 @@ class Connection:
         peer: Its address, for people.
         incoming: Bytes that have not made a whole message yet.
         outgoing: Bytes that the peer has not taken yet.
+        is_stuck: The loop waits until it takes some.
         gate: Decides on its admission; None once it is admitted.
         role: What it may call once admitted; None: everything.
         born: When it was made, monotonic seconds.
@@ -44,6 +45,7 @@ class Connection:
         "heard",
         "incoming",
         "is_open",
+        "is_stuck",
         "outgoing",
         "peer",
         "role",
@@ -59,6 +61,7 @@ class Connection:
         self.peer = peer
         self.incoming = bytearray()
         self.outgoing = bytearray()
+        self.is_stuck = False
         self.gate: Gate | None = gate
         self.role: Role | None = None
         self.born = self.heard = now

@@ -230,8 +230,8 @@ class EventLoop:
             is_there = False
         connection.heard = self._clock.monotonic()
         try:
+            assert self.handler is not None
             while connection.is_open and (message := self._next_message(connection)) is not None:
-                assert self.handler is not None
                 self.handler.handle(connection, *message)
         except (FrameError, GateError) as error:
             self._refuse(connection, str(error))
@@ -296,12 +296,13 @@ class EventLoop:
 
     def _flush(self, connection: Connection) -> None:
         try:
-            has_gone = connection.flush()
+            is_stuck = not connection.flush()
         except OSError:
             self.drop(connection)
             return
-        wanted = selectors.EVENT_READ if has_gone else selectors.EVENT_READ | selectors.EVENT_WRITE
-        if self._selector.get_key(connection.sock).events != wanted:
+        if is_stuck is not connection.is_stuck:
+            connection.is_stuck = is_stuck
+            wanted = selectors.EVENT_READ | selectors.EVENT_WRITE if is_stuck else selectors.EVENT_READ
             self._selector.modify(connection.sock, wanted, connection)
 
     def _refuse(self, connection: Connection, reason: str) -> None:

@@ -51,9 +51,12 @@ def unpack_plain(data: bytes, *, any_key: bool = False) -> Any:
     )
 
 
+_pack: Callable[[Any], bytes] = msgpack.Packer(autoreset=True).pack
+# One for all: `msgpack.packb` would make one for each value, with a buffer that is larger than any message.
+
+
 def _pack_call(target: str, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bytes:
-    packed: bytes = msgpack.packb((target, method, arguments, named))
-    return packed
+    return _pack((target, method, arguments, named))
 
 
 def _json_call(target: str, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bytes:
@@ -81,7 +84,7 @@ class Serialiser:
     loads: Callable[[bytes], Any]
 
 
-MSGPACK = Serialiser(serializers.MsgpackSerializer.serializer_id, msgpack.packb, _pack_call, unpack_plain)
+MSGPACK = Serialiser(serializers.MsgpackSerializer.serializer_id, _pack, _pack_call, unpack_plain)
 """The one that our own peers speak."""
 
 JSON = Serialiser(

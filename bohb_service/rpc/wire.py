@@ -9,11 +9,9 @@ from collections.abc import Callable
 from dataclasses import astuple, replace
 from typing import Any, TypeVar, get_args
 
-import msgpack
-
 from bohb_service.errors import ProtocolError
 from bohb_service.rpc.messages import Answer, LeaseKey, Registration, Report, Request, WorkerInfo
-from bohb_service.rpc.serialisers import UNREADABLE, unpack_plain
+from bohb_service.rpc.serialisers import MSGPACK, UNREADABLE, unpack_plain
 from bohb_service.scheduler.outcomes import Completed, Curve, Failed, FailureReason, Outcome, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
@@ -33,7 +31,7 @@ _RELEASES = frozenset({"lost", "preempted", "unstarted"})
 
 T = TypeVar("T")
 
-pack: Callable[[Any], bytes] = msgpack.Packer(autoreset=True).pack
+pack = MSGPACK.dumps
 
 
 def unpack(data: bytes) -> Any:
@@ -91,7 +89,7 @@ def _check_plain(value: Any, depth: int = 0) -> None:
 def _curve(points: list[list[float]]) -> Curve:
     if len(points) > _MAX_POINTS:
         raise ValueError(f"a curve of {len(points)} points is longer than {_MAX_POINTS}")
-    return tuple((float(step), float(loss)) for step, loss in points)
+    return tuple([(float(step), float(loss)) for step, loss in points])
 
 
 def _pack_outcome(outcome: Outcome) -> list[Any]:
@@ -166,17 +164,21 @@ def pack_request(session: str, request: Request) -> bytes:
     )
 
 
+def _parse_result(lease: Any, outcome: Any) -> tuple[int, Outcome]:
+    if type(lease) is not int:
+        raise TypeError(f"{lease!r} is no integer")
+    return lease, _parse_outcome(outcome)
+
+
 def _parse_request(plain: Any) -> tuple[str, Request]:
     session, seq, results, reports, running, max_jobs, wait_s, turnaround_s = plain
     if type(session) is not str or type(seq) is not int or type(max_jobs) is not int:
         raise TypeError("session, seq or max_jobs has the wrong type")
-    leases = _integers([lease for lease, _ in _few(results, _MAX_LEASES)])
-    outcomes = tuple(_parse_outcome(outcome) for _, outcome in results)
     return session, Request(
         seq=seq,
-        results=tuple(zip(leases, outcomes, strict=True)),
+        results=tuple([_parse_result(*result) for result in _few(results, _MAX_LEASES)]),
         reports=tuple(
-            Report(int(lease), float(step), float(loss)) for lease, step, loss in _few(reports, _MAX_REPORTS)
+            [Report(int(lease), float(step), float(loss)) for lease, step, loss in _few(reports, _MAX_REPORTS)]
         ),
         running=_integers(running),
         max_jobs=max_jobs,
