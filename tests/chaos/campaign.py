@@ -62,7 +62,7 @@ class Campaign:
         n_faults: int | None,
         minutes: float | None,
         is_secure: bool = False,
-        reuses_names: bool = False,
+        reuses_names: bool = True,
     ) -> None:
         self._seed, self._folder = seed, folder
         self._n_faults = n_faults
@@ -241,7 +241,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, help="how long")
     parser.add_argument("--faults", type=int, help="how many faults; 200 if neither is given")
     parser.add_argument("--folder", type=Path, help="where the runs are kept; a temporary folder by default")
-    parser.add_argument("--reuse-names", action="store_true", help="start workers again under their old names")
+    parser.add_argument(
+        "--reuse-names",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="start workers again under their old names; the default",
+    )
     parser.add_argument("--credentials", action="store_true", help="with TLS, certificates and tokens")
     options = parser.parse_args(arguments)
     n_faults = 200 if options.faults is None and options.minutes is None else options.faults

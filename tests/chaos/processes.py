@@ -79,7 +79,7 @@ class Site:
         *,
         with_disk: bool,
         credentials: Path | None = None,
-        reuses_names: bool = False,
+        reuses_names: bool = True,
     ) -> None:
         self.folder, self.plan = folder, plan
         self.disk = folder / "disk"
@@ -210,7 +210,8 @@ class Site:
     def _start(self, name, arguments, **environment):
         log = self.logs / f"{name}.jsonl"
         path = os.pathsep.join(filter(None, (str(SHIM), os.environ.get("PYTHONPATH"))))
-        env = {**os.environ, "PYTHONPATH": path, "CHAOS_CLOCK": str(self.clock), "OMP_NUM_THREADS": "1", **environment}
+        chosen = {"CHAOS_CLOCK": str(self.clock), "CHAOS_ALL_LINES": "1", "OMP_NUM_THREADS": "1"}
+        env = {**os.environ, "PYTHONPATH": path, **chosen, **environment}
         with log.open("ab") as stderr, (self.logs / f"{name}.out").open("ab") as stdout:
             process = subprocess.Popen(
                 arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=env, start_new_session=True
