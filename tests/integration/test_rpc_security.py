@@ -14,6 +14,7 @@ from bohb_service.rpc import frames, wire
 from bohb_service.rpc.access import Access
 from bohb_service.rpc.client import AdminClient, MasterClient
 from bohb_service.rpc.endpoint import Endpoint
+from bohb_service.rpc.gate import Gate, GateError
 from bohb_service.rpc.line import Line
 from bohb_service.rpc.locate import ByNameServer
 from bohb_service.rpc.messages import Request
@@ -129,7 +130,7 @@ def test_who_speaks_only_after_it_was_refused_hears_why(master, keys, monkeypatc
             real(line, kind, data)
 
     monkeypatch.setattr(Line, "_send", late)
-    with pytest.raises(AuthenticationError, match=r"says that our certificate has expired; renew them"):
+    with pytest.raises(AuthenticationError, match=r"says that our certificate has expired; renew the certificates"):
         admin_of(master, keys.expired_access()).status()
 
 
@@ -172,11 +173,19 @@ def test_an_intruder_that_goes_on_with_a_wrong_proof(master, keys):
     assert is_refused(master, "wrong token")
 
 
-def test_a_client_whose_proof_is_not_accepted_is_told(master, keys, monkeypatch):
-    monkeypatch.setattr("bohb_service.rpc.line.client_proof", lambda *_: b"x" * 32)
-    with pytest.raises(AuthenticationError, match="did not accept this worker's token"):
-        worker_of(master, keys.access()).register(INFO)
-    assert is_refused(master, "wrong token")
+def test_a_connection_that_breaks_while_the_proof_is_under_way_is_made_anew(master, service, keys, monkeypatch):
+    """The master has proved the token before: no worker may take a broken line for a refusal, and leave for ever."""
+
+    def is_lost(gate, proof):
+        monkeypatch.undo()
+        raise GateError("lost")
+
+    monkeypatch.setattr(Gate, "admit", is_lost)
+    worker = worker_of(master, keys.access())
+    with pytest.raises(MasterUnreachableError, match="lost the connection"):
+        worker.register(INFO)
+    assert worker.register(INFO) == REGISTRATION
+    worker.close()
 
 
 @pytest.mark.parametrize("proof", [b"", b"x" * 32, "x" * 32, 5, None, [b"x"], True])
