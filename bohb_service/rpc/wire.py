@@ -208,13 +208,14 @@ def pack_info(info: WorkerInfo) -> bytes:
 
 
 def _parse_info(plain: Any) -> WorkerInfo:
-    worker, host, pid, started, version, protocol, spec, running = plain
-    for text in (worker, host, version, spec):
+    worker, host, pid, started, version, protocol, spec, running, machine = plain
+    for text in (worker, host, version, spec, machine):
         if type(text) is not str:
             raise TypeError(f"{text!r} is no text")
     if not 0 < int(pid) < 2**31:
         raise ValueError(f"{pid} is no process id")
-    return WorkerInfo(worker, host, int(pid), float(started), version, int(protocol), spec, _lease_keys(running))
+    leases = _lease_keys(running)
+    return WorkerInfo(worker, host, int(pid), float(started), version, int(protocol), spec, leases, machine)
 
 
 def unpack_info(data: bytes) -> WorkerInfo:

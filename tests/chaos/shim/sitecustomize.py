@@ -12,7 +12,9 @@ import struct
 import time
 
 if host := os.environ.get("CHAOS_HOST"):
-    socket.gethostname = lambda: host
+    from bohb_service import machine
+
+    socket.gethostname = machine.machine_id = lambda: host
 
 if os.environ.get("CHAOS_ALL_LINES"):
     from bohb_service.line_rate import LineRate
