@@ -155,12 +155,14 @@ class Peer:
         host: str = "elsewhere",
         running: tuple[int, ...] = (),
         started: float = 0.0,
+        machine: str = "another",
     ) -> None:
         self.house = house
         self.name = name
         self.seq = 0
         held = tuple((lease, house.scheduler.state.epoch_of(lease) or "") for lease in running)
-        self.registration = house.master.register(WorkerInfo(name, host, pid, started, "0", running=held))
+        info = WorkerInfo(name, host, pid, started, "0", running=held, machine=machine)
+        self.registration = house.master.register(info)
         self.session = self.registration.session
 
     def say(self, **request: Any) -> list[Answer]:

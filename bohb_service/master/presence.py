@@ -40,13 +40,14 @@ class Presence:
             ProtocolError: A connected worker has that name.
         """
         before = self._expected.pop(info.worker, None)
-        if before is not None and (before.host, before.pid) != (info.host, info.pid):
+        if before is not None and not _is_same_process(before, info):
             self._give_up(info.worker, _REPLACED)
         session, is_new, replaced = self._sessions.admit(info, self._clock.monotonic())
         if replaced is not None:
             self._give_up(replaced.name, _REPLACED)
         if is_new:
-            self._books.note(WorkerJoined(info.worker, info.host, info.pid, info.version))
+            joined = WorkerJoined(info.worker, info.host, info.pid, info.version, info.started, info.machine)
+            self._books.note(joined)
         return session
 
     def let_go(self, session: Session, reason: str) -> None:
@@ -91,3 +92,9 @@ class Presence:
     def _note_leave(self, name: str, reason: str, *, is_lost: bool) -> None:
         if name in self._books.scheduler.state.workers:
             self._books.note(WorkerLeft(name, reason, is_lost))
+
+
+def _is_same_process(before: WorkerJoined, info: WorkerInfo) -> bool:
+    if not before.machine:  # the journal was begun by a version that did not write it down
+        return (before.host, before.pid) == (info.host, info.pid)
+    return before.process == info.process

@@ -66,7 +66,7 @@ class Session:
     @property
     def is_process_gone(self) -> bool:
         """Whether its process has ended, as far as that can be seen from here."""
-        return is_process_gone(self.info.host, self.info.pid, self.info.started)
+        return is_process_gone(self.info.machine, self.info.pid, self.info.started)
 
 
 class Sessions:

@@ -28,13 +28,14 @@ class WorkerInfo:
 
     Attributes:
         worker: Its name, unique in the study; the same name again is the same worker reconnecting.
-        host: Name of its machine.
+        host: Name of its machine, for people.
         pid: Process id there.
         started: Start time of that process, seconds after its machine was booted (tells a reused pid apart).
         version: Version of this package.
         protocol: `PROTOCOL_VERSION` of the worker.
         spec: Worker class it was told to run, or empty to take the study's.
         running: Leases that it still holds or holds outcomes for, from before a reconnect.
+        machine: What `bohb_service.machine.machine_id` says there: who is told the same sees its process.
     """
 
     worker: str
@@ -45,11 +46,12 @@ class WorkerInfo:
     protocol: int = PROTOCOL_VERSION
     spec: str = ""
     running: tuple[LeaseKey, ...] = ()
+    machine: str = ""
 
     @property
-    def process(self) -> tuple[str, int, float]:
+    def process(self) -> tuple[str, str, int, float]:
         """What tells its process from all others."""
-        return self.host, self.pid, self.started
+        return self.host, self.machine, self.pid, self.started
 
 
 @dataclass(frozen=True, slots=True)

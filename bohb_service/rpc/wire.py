@@ -166,7 +166,7 @@ def pack_request(session: str, request: Request) -> bytes:
 
 def _parse_result(lease: Any, outcome: Any) -> tuple[int, Outcome]:
     if type(lease) is not int:
-        raise TypeError(f"{lease!r} is no integer")
+        raise TypeError(f"a {type(lease).__name__} is no integer")
     return lease, _parse_outcome(outcome)
 
 
@@ -222,15 +222,17 @@ def pack_info(info: WorkerInfo) -> bytes:
 
 
 def _parse_info(plain: Any) -> WorkerInfo:
-    worker, host, pid, started, version, protocol, spec, running = plain
-    for text, longest in ((worker, _MAX_NAME), (host, _MAX_NAME), (version, _MAX_NAME), (spec, _MAX_SPEC)):
+    worker, host, pid, started, version, protocol, spec, running, machine = plain
+    names = (worker, host, version, machine)
+    for text, longest in (*((name, _MAX_NAME) for name in names), (spec, _MAX_SPEC)):
         if type(text) is not str:
             raise TypeError(f"a {type(text).__name__} is no text")
         if len(text) > longest:
             raise ValueError(f"a text of {len(text)} characters is longer than {longest}")
     if not 0 < int(pid) < 2**31:
         raise ValueError(f"{pid} is no process id")
-    return WorkerInfo(worker, host, int(pid), float(started), version, int(protocol), spec, _lease_keys(running))
+    leases = _lease_keys(running)
+    return WorkerInfo(worker, host, int(pid), float(started), version, int(protocol), spec, leases, machine)
 
 
 def unpack_info(data: bytes) -> WorkerInfo:

@@ -42,12 +42,21 @@ class WorkerJoined:
         host: Name of its machine.
         pid: Its process id there.
         version: Version of this package that it runs.
+        started: Start time of the process, seconds after its machine was booted; 0 in journals of the first versions.
+        machine: Tells its machine from those of the same name; empty in journals of the first versions.
     """
 
     worker: str
     host: str
     pid: int
     version: str
+    started: float = 0.0
+    machine: str = ""
+
+    @property
+    def process(self) -> tuple[str, str, int, float]:
+        """What tells its process from all others."""
+        return self.host, self.machine, self.pid, self.started
 
 
 @dataclass(frozen=True, slots=True)

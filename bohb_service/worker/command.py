@@ -9,6 +9,7 @@ import psutil
 
 from bohb_service._version import VERSION
 from bohb_service.clock import seconds_after_boot
+from bohb_service.machine import machine_id
 from bohb_service.rpc.client import MasterClient
 from bohb_service.rpc.locate import Connect
 from bohb_service.rpc.messages import WorkerInfo
@@ -42,6 +43,7 @@ def run_worker(
         started=seconds_after_boot(psutil.Process()),
         version=VERSION,
         spec=spec,
+        machine=machine_id(),
     )
     runner = WorkerRunner(MasterClient(connect), info, scratch=scratch, logs=logs, orphan_timeout_s=orphan_timeout_s)
     return runner.run()

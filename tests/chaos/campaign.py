@@ -23,12 +23,16 @@ from Pyro5 import nameserver
 from tests.chaos.checker import check
 from tests.chaos.faults import KINDS, Faults, draw_fault
 from tests.chaos.plan import STUDY, draw_plan
-from tests.chaos.processes import Site, program
+from tests.chaos.processes import Site, environment, program, turn_clock
 from tests.chaos.proxy import Proxy
 
 PATIENCE_S = 120.0
 """How long a study may take to end when nothing is done to it any more."""
 
+MOST_YEARS = 10
+"""How long certificates can be valid."""
+
+_YEAR_S = 365 * 86400.0
 _STEP_S = 0.02
 _RESTART_S = 0.3
 
@@ -62,7 +66,7 @@ class Campaign:
         n_faults: int | None,
         minutes: float | None,
         is_secure: bool = False,
-        reuses_names: bool = False,
+        reuses_names: bool = True,
     ) -> None:
         self._seed, self._folder = seed, folder
         self._n_faults = n_faults
@@ -183,8 +187,11 @@ class Campaign:
             self.tally.problems += [*problems, f"run {number} is kept in {folder}"]
 
     def _make_credentials(self):
-        folder = self._folder / "credentials"
-        subprocess.run(program("master", "credentials", folder, "--host", "127.0.0.1"), check=True)
+        """Credentials that are valid at every time that a turned clock may show."""
+        folder, clock = self._folder / "credentials", self._folder / "clock"
+        turn_clock(clock, -MOST_YEARS / 2 * _YEAR_S)
+        make = program("master", "credentials", folder, "--host", "127.0.0.1", "--days", 365 * MOST_YEARS)
+        subprocess.run(make, env=environment(clock), stdout=subprocess.DEVNULL, check=True)
         return folder
 
     def _print_summary(self):
@@ -241,7 +248,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, help="how long")
     parser.add_argument("--faults", type=int, help="how many faults; 200 if neither is given")
     parser.add_argument("--folder", type=Path, help="where the runs are kept; a temporary folder by default")
-    parser.add_argument("--reuse-names", action="store_true", help="start workers again under their old names")
+    parser.add_argument(
+        "--reuse-names",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="start workers again under their old names; the default",
+    )
     parser.add_argument("--credentials", action="store_true", help="with TLS, certificates and tokens")
     options = parser.parse_args(arguments)
     n_faults = 200 if options.faults is None and options.minutes is None else options.faults

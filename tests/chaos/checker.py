@@ -74,6 +74,8 @@ def check_worker_log(history, worker, lines) -> Iterator[Violation]:
                     yield Violation("durable", f"{worker} began lease {number}, the journal has: {record}", text)
             case "job finished" | "job failed" | "job released":
                 told[line["lease"]] = line
+            case "lines left out":
+                yield Violation("left-out", f"{worker} did not write all lines, so that not all can be checked", text)
             case "outcomes acknowledged":
                 for number in line["leases"]:
                     yield from _check_acknowledged(history, number, told.get(number), worker)

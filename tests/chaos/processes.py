@@ -27,6 +27,20 @@ def program(name, *arguments):
     return [sys.executable, "-m", f"bohb_service.cli.{name}", *map(str, arguments)]
 
 
+def environment(clock):
+    """Variables of a process whose clock and log are the campaign's; see the shim."""
+    path = os.pathsep.join(filter(None, (str(SHIM), os.environ.get("PYTHONPATH"))))
+    chosen = {"CHAOS_CLOCK": str(clock), "CHAOS_ALL_LINES": "1", "OMP_NUM_THREADS": "1"}
+    return {**os.environ, "PYTHONPATH": path, **chosen}
+
+
+def turn_clock(clock, offset):
+    """Let the wall clock of all processes that look at this file be wrong by so many seconds."""
+    descriptor = os.open(clock, os.O_WRONLY | os.O_CREAT, 0o644)
+    os.pwrite(descriptor, struct.pack("d", offset), 0)
+    os.close(descriptor)
+
+
 @dataclass(slots=True)
 class Started:
     """A process, and what may become of it.
@@ -79,7 +93,7 @@ class Site:
         *,
         with_disk: bool,
         credentials: Path | None = None,
-        reuses_names: bool = False,
+        reuses_names: bool = True,
     ) -> None:
         self.folder, self.plan = folder, plan
         self.disk = folder / "disk"
@@ -144,9 +158,7 @@ class Site:
 
     def turn_clock(self, offset):
         """Let the wall clock of all processes be wrong by so many seconds."""
-        descriptor = os.open(self.clock, os.O_WRONLY | os.O_CREAT, 0o644)
-        os.pwrite(descriptor, struct.pack("d", offset), 0)
-        os.close(descriptor)
+        turn_clock(self.clock, offset)
 
     def fill_disk(self):
         """Leave no room where the run directory is; the bytes that it took."""
@@ -207,10 +219,9 @@ class Site:
         del self._due[place]
         return True
 
-    def _start(self, name, arguments, **environment):
+    def _start(self, name, arguments, **more):
         log = self.logs / f"{name}.jsonl"
-        path = os.pathsep.join(filter(None, (str(SHIM), os.environ.get("PYTHONPATH"))))
-        env = {**os.environ, "PYTHONPATH": path, "CHAOS_CLOCK": str(self.clock), "OMP_NUM_THREADS": "1", **environment}
+        env = {**environment(self.clock), **more}
         with log.open("ab") as stderr, (self.logs / f"{name}.out").open("ab") as stdout:
             process = subprocess.Popen(
                 arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, env=env, start_new_session=True
@@ -239,8 +250,8 @@ class Site:
         name = f"w{place}" if self._reuses_names and not is_remote else f"w{place}.{number}"
         where = ("--run-dir", self.run_dir) if place == 0 else ("--nameserver", self._nameserver, "--study", STUDY)
         arguments = program("worker", *where, "--log-json", *self._secure_worker)
-        environment = {"BOHB_NAME": name, **({"CHAOS_HOST": f"node{place}"} if is_remote else {})}
-        self.workers[place] = self._start(f"w{place}.{number}", arguments, **environment)
+        more = {"BOHB_NAME": name, **({"CHAOS_HOST": f"node{place}"} if is_remote else {})}
+        self.workers[place] = self._start(f"w{place}.{number}", arguments, **more)
 
     def _judge_master(self):
         master = self.master

@@ -359,6 +359,11 @@ def acknowledge_the_return_of_a_lease_that_stays(records):
     records.told.append({"message": "outcomes acknowledged", "leases": [body["lease"]]})
 
 
+def leave_lines_out(records):
+    told = next(i for i, line in enumerate(records.told) if line["message"] == "outcomes acknowledged")
+    records.told[told] = {"message": "lines left out", "acknowledged": 1}
+
+
 DOCTORS = {
     lose_a_record: "sequence",
     skip_a_configuration: "configuration-number",
@@ -413,6 +418,7 @@ DOCTORS = {
     lose_all_after_an_acknowledgement: "acknowledged",
     record_another_loss_than_was_delivered: "acknowledged",
     acknowledge_the_return_of_a_lease_that_stays: "acknowledged",
+    leave_lines_out: "left-out",
 }
 
 

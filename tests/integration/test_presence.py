@@ -1,6 +1,5 @@
 """Workers that come, go and are lost: always with a reason, in the journal and in the status."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -9,6 +8,8 @@ import psutil
 import pytest
 
 from bohb_service.clock import seconds_after_boot
+from bohb_service.machine import machine_id
+from bohb_service.master import presence
 from bohb_service.optimizer.brackets import FullBudgetSchedule
 from bohb_service.rpc.messages import FAULT, WorkerInfo
 from bohb_service.scheduler.events import MasterStarted, TrialCompleted, TrialRequeued, WorkerJoined, WorkerLeft
@@ -51,7 +52,7 @@ def test_a_worker_that_joins_is_written_down_once_for_each_process(house):
     here.master.disconnected(peer.session)
     Peer(here, "w", pid=7, host="node")
     here.pump()
-    assert here.events(WorkerJoined) == [WorkerJoined("w", "node", 7, "0")]
+    assert here.events(WorkerJoined) == [WorkerJoined("w", "node", 7, "0", machine="another")]
     assert list(here.scheduler.state.workers) == ["w"]
 
 
@@ -112,7 +113,7 @@ def test_a_dead_process_a_broken_connection_and_a_replaced_process_have_reasons_
     here = house()
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
-    here.master.disconnected(Peer(here, "dead", pid=process.pid, host=socket.gethostname()).session)
+    here.master.disconnected(Peer(here, "dead", pid=process.pid, machine=machine_id()).session)
     here.master.disconnected(Peer(here, "replaced", pid=1).session)
     Peer(here, "replaced", pid=2)
     here.master.disconnected(Peer(here, "away").session)
@@ -141,7 +142,7 @@ def test_a_process_that_dies_after_its_connection_broke_is_noticed_before_the_gr
     here = house()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         peer = Peer(
-            here, pid=process.pid, host=socket.gethostname(), started=seconds_after_boot(psutil.Process(process.pid))
+            here, pid=process.pid, machine=machine_id(), started=seconds_after_boot(psutil.Process(process.pid))
         )
         here.master.disconnected(peer.session)
         here.master.tick()
@@ -173,17 +174,30 @@ def test_after_a_restart_workers_are_expected_back_for_one_term(house):
     assert list(there.scheduler.state.workers) == ["faithful", "gone"]
 
 
-def test_another_process_of_the_name_of_an_expected_one_replaces_it(house):
+@pytest.mark.parametrize("other", [{"pid": 2}, {"started": 3.0}, {"machine": "a third"}, {"host": "h"}])
+def test_another_process_of_the_name_of_an_expected_one_replaces_it(house, other):
     here = house()
     job = Peer(here, "w", pid=1).ask().jobs[0]
     there = restarted(house, here)
-    Peer(there, "w", pid=2)
+    Peer(there, "w", **{"pid": 1, **other})
     assert lost(there) == [("w", REPLACED)]
     (event,) = there.events(TrialRequeued)
     assert (event.lease, event.reason, event.message) == (job.lease, "lost", f"worker w: {REPLACED}")
     there.clock.advance(60)
     there.master.tick()
     assert len(lost(there)) == 1
+
+
+def test_what_an_older_version_wrote_of_a_worker_is_enough_to_know_it_again(house, monkeypatch):
+    here = house()
+    monkeypatch.setattr(presence, "WorkerJoined", lambda *fields: WorkerJoined(*fields[:4]))
+    Peer(here, "back", pid=7, started=3.5)
+    Peer(here, "replaced", pid=8)
+    monkeypatch.undo()
+    there = restarted(house, here)
+    Peer(there, "back", pid=7, started=3.5)
+    Peer(there, "replaced", pid=9)
+    assert lost(there) == [("replaced", REPLACED)]
 
 
 def test_workers_known_to_have_died_while_no_master_was_there_are_lost_at_once(house):
@@ -243,7 +257,7 @@ def test_outcomes_of_another_history_of_the_study_are_ignored(house):
     third = Peer(again, "third")
     fresh = third.ask().jobs[0]
     assert fresh.lease == mine.lease
-    told = again.master.register(WorkerInfo("w", "elsewhere", 1, 0.0, "0", running=held))
+    told = again.master.register(WorkerInfo("w", "elsewhere", 1, 0.0, "0", running=held, machine="another"))
     assert (told.epoch, told.foreign) == ("b" * 16, (mine.lease,))
     told = again.master.register(WorkerInfo("other", "elsewhere", 1, 0.0, "0", running=((theirs.lease, "a" * 16),)))
     assert told.foreign == (theirs.lease,)
@@ -259,7 +273,8 @@ def test_a_journal_without_epochs_goes_on(house):
     here = house()
     job = Peer(here).ask().jobs[0]
     there = restarted(house, here, "c" * 16)
-    told = there.master.register(WorkerInfo("w", "elsewhere", 1, 0.0, "0", running=((job.lease, ""),)))
+    info = WorkerInfo("w", "elsewhere", 1, 0.0, "0", running=((job.lease, ""),), machine="another")
+    told = there.master.register(info)
     assert (told.epoch, told.foreign) == ("c" * 16, ())
     assert there.scheduler.state.holds(job.lease, "w")
     assert [there.scheduler.state.epoch_of(lease) for lease in (-1, 0, 1)] == [None, "", None]

@@ -15,6 +15,7 @@ from bohb_service.rpc import frames, wire
 from bohb_service.rpc.access import Access
 from bohb_service.rpc.client import AdminClient, MasterClient
 from bohb_service.rpc.endpoint import Endpoint
+from bohb_service.rpc.gate import Gate, GateError
 from bohb_service.rpc.line import Line
 from bohb_service.rpc.locate import ByNameServer
 from bohb_service.rpc.messages import Request
@@ -178,6 +179,21 @@ def test_what_breaks_after_the_master_has_proved_itself_is_the_network(master, k
     with pytest.raises(MasterUnreachableError, match="the connection was closed"):
         worker_of(master, keys.access()).register(INFO)
     assert is_refused(master, "wrong token")
+
+
+def test_a_connection_that_breaks_while_the_proof_is_under_way_is_made_anew(master, service, keys, monkeypatch):
+    """The master has proved the token before: no worker may take a broken line for a refusal, and leave for ever."""
+
+    def is_lost(gate, proof):
+        monkeypatch.undo()
+        raise GateError("lost")
+
+    monkeypatch.setattr(Gate, "admit", is_lost)
+    worker = worker_of(master, keys.access())
+    with pytest.raises(MasterUnreachableError, match="lost the connection"):
+        worker.register(INFO)
+    assert worker.register(INFO) == REGISTRATION
+    worker.close()
 
 
 def test_a_byte_that_was_changed_on_the_way_is_no_refusal(master, keys):

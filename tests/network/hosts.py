@@ -56,7 +56,9 @@ class Host:
 
     def command(self, *command: object) -> list[str]:
         """The command line that runs a command on this host; it replaces itself by the command, same process id."""
-        as_host = ["unshare", "--uts", "sh", "-c", f'hostname {self.name} && exec "$@"', "sh"]
+        # A machine of its own to the master too, which would see its processes end.
+        booted = f"f=$(mktemp) && echo {self.name} >$f && mount --bind $f /proc/sys/kernel/random/boot_id && rm $f"
+        as_host = ["unshare", "--uts", "sh", "-c", f'hostname {self.name} && {booted} && exec "$@"', "sh"]
         return [_IP, "netns", "exec", self.namespace, *as_host, *map(str, command)]
 
     def run(self, *command: object) -> str:

@@ -58,11 +58,23 @@ def test_every_part_of_a_request_is_checked(place, value):
 
 @pytest.mark.parametrize(
     ("place", "value"),
-    [(0, 5), (1, None), (2, "x"), (3, "x"), (4, 5), (5, "x"), (6, 5), (7, ["x"]), (7, [[1, 2]]), (7, [["1", "e"]])],
+    [
+        (0, 5),
+        (1, None),
+        (2, "x"),
+        (3, "x"),
+        (4, 5),
+        (5, "x"),
+        (6, 5),
+        (7, ["x"]),
+        (7, [[1, 2]]),
+        (7, [["1", "e"]]),
+        (8, 5),
+    ],
 )
 def test_every_part_of_an_introduction_is_checked(place, value):
-    plain = ["w", "h", 1, 2.0, "0", PROTOCOL_VERSION, "", [[3, "e"]]]
-    assert wire.unpack_info(wire.pack(plain)) == WorkerInfo("w", "h", 1, 2.0, "0", running=((3, "e"),))
+    plain = ["w", "h", 1, 2.0, "0", PROTOCOL_VERSION, "", [[3, "e"]], "m"]
+    assert wire.unpack_info(wire.pack(plain)) == WorkerInfo("w", "h", 1, 2.0, "0", running=((3, "e"),), machine="m")
     plain[place] = value
     with pytest.raises(ProtocolError, match="a registration has not the form"):
         wire.unpack_info(wire.pack(plain))
@@ -140,9 +152,9 @@ def test_a_request_has_its_largest_number_of_entries(place, value):
         wire.unpack_request(wire.pack(plain))
 
 
-@pytest.mark.parametrize(("place", "longest"), [(0, 256), (1, 256), (4, 256), (6, 4096)])
+@pytest.mark.parametrize(("place", "longest"), [(0, 256), (1, 256), (4, 256), (6, 4096), (8, 256)])
 def test_an_introduction_has_its_longest_texts(place, longest):
-    plain = ["w", "h", 1, 2.0, "0", PROTOCOL_VERSION, "", []]
+    plain = ["w", "h", 1, 2.0, "0", PROTOCOL_VERSION, "", [], "m"]
     plain[place] = "x" * longest
     wire.unpack_info(wire.pack(plain))
     plain[place] += "x"

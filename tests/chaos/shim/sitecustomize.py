@@ -1,8 +1,9 @@
-"""Loaded at the start of every Python process of a run: a wall clock and a host name that the campaign chooses.
+"""Loaded at the start of every Python process of a run: what the campaign chooses instead of the machine.
 
 ``CHAOS_CLOCK`` names a file with the offset of the wall clock, a double in seconds; the monotonic clock is left alone.
 As after a real step of the clock, the time of the machine's boot moves with it. ``CHAOS_HOST`` is what the process
-takes for the name of its machine.
+takes for the name of its machine. ``CHAOS_ALL_LINES`` lets every line of a log through, however many there are: the
+checker needs them all.
 """
 
 import os
@@ -11,7 +12,14 @@ import struct
 import time
 
 if host := os.environ.get("CHAOS_HOST"):
-    socket.gethostname = lambda: host
+    from bohb_service import machine
+
+    socket.gethostname = machine.machine_id = lambda: host
+
+if os.environ.get("CHAOS_ALL_LINES"):
+    from bohb_service.line_rate import LineRate
+
+    LineRate.allows = lambda *_: True
 
 if path := os.environ.get("CHAOS_CLOCK"):
     from psutil import _pslinux
