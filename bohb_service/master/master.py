@@ -195,13 +195,13 @@ class Master:
         for report in request.reports:
             if self.scheduler.state.holds(report.lease, session.name):
                 self.books.reports[report.lease] = report
-        lost = tuple(lease for lease in request.running if not self.scheduler.state.holds(lease, session.name))
+        lost = tuple([lease for lease in request.running if not self.scheduler.state.holds(lease, session.name)])
         session.running = set(request.running).difference(lost)
         for lease in session.running:
             self.books.leases.renew(lease, now)
         if request.turnaround_s:
             self._dispatcher.pace.record_turnaround(request.turnaround_s)
-        acks = tuple(lease for lease, _ in request.results)
+        acks = tuple([lease for lease, _ in request.results])
         wait_s = min(max(request.wait_s, 0.0), self.terms.wait_s)
         pending = Pending(request.seq, reply, acks, lost, max(0, request.max_jobs), now + wait_s)
         self.sessions.park(session, pending)

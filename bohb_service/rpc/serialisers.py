@@ -52,7 +52,7 @@ def unpack_plain(data: bytes, *, any_key: bool = False) -> Any:
 
 
 _pack: Callable[[Any], bytes] = msgpack.Packer(autoreset=True).pack
-# One for all: `msgpack.packb` would make one for each value, with a buffer that is larger than any message.
+# One for all: `msgpack.packb` makes one for each value, with a large buffer of its own.
 
 
 def _pack_call(target: str, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bytes:

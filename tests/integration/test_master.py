@@ -399,6 +399,17 @@ def test_all_who_wait_get_something_proposed(house):
     assert len(here.scheduler.state.unassigned) == 3
 
 
+def test_suggestions_that_come_before_the_loop_looks_are_taken_together(house):
+    here = house()
+    for number in range(3):
+        here.master._deliver(number, Suggestion({"x": float(number)}, "prior"))
+    assert here.posted.qsize() == 1
+    here.posted.get()()
+    assert [configuration.values["x"] for configuration in here.scheduler.state.configurations] == [0.0, 1.0, 2.0]
+    here.master._deliver(3, Suggestion({"x": 3.0}, "prior"))
+    here.pump(lambda: len(here.scheduler.state.configurations) == 4)
+
+
 def test_two_workers_have_one_proposal_ahead(house):
     here = house(schedule=FullBudgetSchedule(1, 9), evaluations=40)
     peers = [Peer(here, f"w{i}") for i in range(2)]
