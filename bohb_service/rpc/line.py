@@ -20,6 +20,7 @@ CONNECT_SECONDS = 8.0
 
 MAX_REPLY_BYTES = 64 << 20
 
+_CHUNK_BYTES = 1 << 16
 _TLS_ALERT = b"\x15\x03"
 
 
@@ -142,10 +143,13 @@ class Line:
             raise MasterUnreachableError(self._lost(error)) from error
 
     def _receive(self) -> tuple[Head, bytes]:
+        data = bytearray()
         try:
-            head = frames.read_head(self._read(frames.HEADER_BYTES))
-            n_bytes = min(head.n_annotations + head.n_data, MAX_REPLY_BYTES)
-            return head, self._read(n_bytes)[head.n_annotations :]
+            self._read(data, frames.HEADER_BYTES)
+            head = frames.read_head(data)
+            end = min(head.n_bytes, frames.HEADER_BYTES + MAX_REPLY_BYTES)
+            self._read(data, end)
+            return head, bytes(data[frames.HEADER_BYTES + head.n_annotations : end])
         except FrameError as error:
             raise MasterUnreachableError(f"{self.address} is no master: {error}") from error
         except ssl.SSLError as error:
@@ -156,11 +160,11 @@ class Line:
         except OSError as error:
             raise MasterUnreachableError(self._lost(error)) from error
 
-    def _read(self, n_bytes: int) -> bytes:
-        data = bytearray()
+    def _read(self, data: bytearray, n_bytes: int) -> None:
+        """Read until there are so many bytes, or more: nothing follows a reply before the next call."""
         while len(data) < n_bytes:
             self._sock.settimeout(self._left())
-            chunk = self._sock.recv(min(n_bytes - len(data), 1 << 20))
+            chunk = self._sock.recv(_CHUNK_BYTES)
             if not chunk and data.startswith(_TLS_ALERT):
                 raise AuthenticationError(
                     f"{self.address} speaks TLS: give --credentials DIR with a copy of the folder that "
@@ -169,7 +173,6 @@ class Line:
             if not chunk:
                 raise ConnectionError("the connection was closed")
             data += chunk
-        return bytes(data)
 
     def _left(self) -> float:
         left = self._deadline - time.monotonic()

@@ -51,7 +51,7 @@ class EvaluationContext:
         budget: float,
         previous_budget: float | None,
         seed: int,
-        directory: Path,
+        directory: Path | str,
         attempt: int = 1,
         report: Callable[[float, float], None] = _ignore_report,
     ) -> None:
@@ -68,9 +68,10 @@ class EvaluationContext:
     def directory(self) -> Path:
         """Private directory of the configuration; persists from budget to budget."""
         # Not before: an objective of a few milliseconds spends more on a directory than on itself.
+        directory = Path(self._directory)
         with contextlib.suppress(FileExistsError):
-            self._directory.mkdir(mode=0o700)
-        return self._directory
+            directory.mkdir(mode=0o700)
+        return directory
 
 
 class Worker(ABC):

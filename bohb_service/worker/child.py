@@ -16,7 +16,6 @@ import sys
 import threading
 import traceback
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 from bohb_service.clock import Clock, SystemClock
@@ -49,7 +48,7 @@ class ObjectiveProcess:
         self._clock = clock
         self._lock = threading.Lock()
         self._recorder = CurveRecorder(self._send_point, clock)
-        self._jobs: deque[tuple[Job, Path]] = deque()
+        self._jobs: deque[tuple[Job, str]] = deque()
         self._dropped: set[int] = set()
         self._is_up = False
         self._has_ended = False
@@ -117,7 +116,7 @@ class ObjectiveProcess:
         self._send([protocol.UP, self._clock.monotonic()])
         return True
 
-    def _evaluate(self, objective: Objective, job: Job, directory: Path) -> Outcome:
+    def _evaluate(self, objective: Objective, job: Job, directory: str) -> Outcome:
         context = EvaluationContext(
             trial_id=str(job.trial),
             configuration_id=job.trial.configuration,

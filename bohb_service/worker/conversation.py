@@ -13,9 +13,12 @@ REPORT_INTERVAL_S = 1.0
 """Curve points alone cause at most one exchange in this time."""
 
 COALESCE_S = 0.02
-"""Outcomes wait so long for more of them, while more than half of what may be held is left to do."""
+"""Outcomes wait so long for more of them, at most, while more than half of what may be held is left to do."""
 
 _REST_S = 0.25
+
+_LATE = 1.1
+"""By how much jobs take longer than expected, so that the last one that is waited for has ended too."""
 
 log = logging.getLogger("bohb_service.worker")
 
@@ -44,17 +47,23 @@ class Conversation:
         self._last_exchange = clock.monotonic()
         self._rest_until = 0.0
         self._must_renew = False
-        self._news_since: float | None = None
+        self._gather_until: float | None = None
         self._prefetch = 1
         self._turnaround_s = 0.0
         self._epochs: dict[int, str] = {}
 
-    def next_call(self, *, n_held: int, wants_jobs: bool) -> float:
+    @property
+    def is_gathering(self) -> bool:
+        """Whether outcomes wait for more of them, which need not be looked at before `next_call` is due."""
+        return self._gather_until is not None
+
+    def next_call(self, *, n_held: int, wants_jobs: bool, job_s: float) -> float:
         """Monotonic time at which the master is to be called.
 
         Args:
             n_held: Number of leases to renew.
             wants_jobs: Nothing is held, and a job would be run at once.
+            job_s: How long the last job took, in seconds; the next ones are expected to take as long.
         """
         registration, retry_at = self.registration, self._link.retry_at
         if registration is None or self.needs_registration or self.outbox.pending is not None:
@@ -63,11 +72,12 @@ class Conversation:
             return retry_at
         due = self._link.last_contact + registration.heartbeat_s
         if self.outbox.has_news:
-            if n_held <= self._prefetch // 2:
+            n_spare = n_held - self._prefetch // 2
+            if n_spare <= 0:
                 return retry_at
-            if self._news_since is None:
-                self._news_since = self._clock.monotonic()
-            due = min(due, self._news_since + COALESCE_S)
+            if self._gather_until is None:
+                self._gather_until = self._clock.monotonic() + min(COALESCE_S, n_spare * job_s * _LATE)
+            due = min(due, self._gather_until)
         if wants_jobs:
             due = min(due, max(retry_at, self._rest_until))
         if self.outbox.has_reports:
@@ -109,6 +119,7 @@ class Conversation:
             ProtocolError: The master refuses the request.
         """
         assert self.registration is not None
+        self._gather_until = None
         started = self._clock.monotonic()
         wait_s = self.registration.wait_s if max_jobs and not held else 0.0
         request = self.outbox.request(held, max_jobs, wait_s, self._turnaround_s)
@@ -140,7 +151,6 @@ class Conversation:
 
     def _note(self, answer: Answer) -> None:
         assert self.registration is not None
-        self._news_since = None
         self._prefetch = answer.prefetch
         for lease in answer.acks:
             self._epochs.pop(lease, None)

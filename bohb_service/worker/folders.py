@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,16 +27,16 @@ class Folders:
     logs: Path
     is_shared: bool
 
-    def configuration(self, number: int) -> Path:
-        """The private directory of a configuration, which need not exist yet.
+    def directories(self, numbers: Sequence[int]) -> list[str]:
+        """The private directories of configurations, which need not exist yet.
 
         Raises:
-            StudyError: The folder in which it would be made is gone.
+            StudyError: The folder in which they would be made is gone.
         """
-        path = self.configurations / str(number)
+        paths = [f"{self.configurations}/{number}" for number in numbers]
         if not self.configurations.is_dir():
-            raise _cannot_make(path, NotADirectoryError(errno.ENOENT, os.strerror(errno.ENOENT)))
-        return path
+            raise _cannot_make(Path(paths[0]), NotADirectoryError(errno.ENOENT, os.strerror(errno.ENOENT)))
+        return paths
 
     def log(self, worker: str) -> LogFile:
         """The output file of a worker."""

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from bohb_service.rpc.messages import Report, Request
 from bohb_service.scheduler.outcomes import Outcome
@@ -16,11 +17,10 @@ MAX_REPORTS = 500
 _MAX_WAITING_REPORTS = 2000
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Entry:
     outcome: Outcome
     n_bytes: int
-    was_sent: bool = False
 
 
 class Outbox:
@@ -35,19 +35,20 @@ class Outbox:
 
     def __init__(self) -> None:
         self.pending: Request | None = None
-        self._entries: dict[int, _Entry] = {}
+        self._news: dict[int, _Entry] = {}
+        self._sent: dict[int, _Entry] = {}
         self._reports: deque[Report] = deque(maxlen=_MAX_WAITING_REPORTS)
         self._seq = 0
 
     @property
     def leases(self) -> tuple[int, ...]:
         """Leases whose outcomes are not acknowledged."""
-        return tuple(self._entries)
+        return (*self._sent, *self._news)
 
     @property
     def has_news(self) -> bool:
         """Whether an outcome has not been in any answered request."""
-        return any(not entry.was_sent for entry in self._entries.values())
+        return bool(self._news)
 
     @property
     def has_reports(self) -> bool:
@@ -62,15 +63,17 @@ class Outbox:
             outcome: How it ended.
             n_bytes: About its size, packed.
         """
-        self._entries.setdefault(lease, _Entry(outcome, n_bytes))
+        if lease not in self._sent:
+            self._news.setdefault(lease, _Entry(outcome, n_bytes))
 
     def report(self, report: Report) -> None:
         """Queue a curve point; the oldest ones give way where nobody takes them."""
         self._reports.append(report)
 
     def forget(self, lease: int) -> None:
-        """Drop the outcome of a lease that the master never granted."""
-        self._entries.pop(lease, None)
+        """Drop the outcome of a lease: the master has it, or never granted the lease."""
+        self._news.pop(lease, None)
+        self._sent.pop(lease, None)
 
     def request(self, running: tuple[int, ...], max_jobs: int, wait_s: float, turnaround_s: float = 0.0) -> Request:
         """The pending request, or else a new one.
@@ -91,23 +94,24 @@ class Outbox:
         """Note that the pending request was answered, and forget the outcomes that are safe."""
         if self.pending is not None:
             for lease, _ in self.pending.results:
-                if lease in self._entries:
-                    self._entries[lease].was_sent = True
+                if (entry := self._news.pop(lease, None)) is not None:
+                    self._sent[lease] = entry
         self.pending = None
         for lease in acks:
-            self._entries.pop(lease, None)
+            self.forget(lease)
 
     def clear(self) -> None:
         """Forget everything: it belongs to another study."""
         self.pending = None
-        self._entries.clear()
+        self._news.clear()
+        self._sent.clear()
         self._reports.clear()
 
     def _results(self) -> tuple[tuple[int, Outcome], ...]:
         results: list[tuple[int, Outcome]] = []
         n_bytes = 0
         # The ones never sent come first, so that one which the master does not acknowledge blocks nobody.
-        for lease, entry in sorted(self._entries.items(), key=lambda item: item[1].was_sent):
+        for lease, entry in chain(self._news.items(), self._sent.items()):
             if results and n_bytes + entry.n_bytes > MAX_RESULT_BYTES:
                 break
             results.append((lease, entry.outcome))

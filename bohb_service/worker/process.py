@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import selectors
 import signal
 import socket
 import subprocess
@@ -16,6 +15,7 @@ from bohb_service.worker import protocol
 from bohb_service.worker.channel import Channel
 from bohb_service.worker.logs import LogFile
 from bohb_service.worker.memory import MemoryGauge, OomWatch, kill_processes, process_tree
+from bohb_service.worker.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ class ChildProcess:
 
     Args:
         launch: What it runs.
-        selector: Is told what to wait for: messages and the end of the process.
+        waiting: Is told what to wait for: messages, and the end of the process as an alarm.
         clock: Gives its start time.
     """
 
-    def __init__(self, launch: Launch, selector: selectors.BaseSelector, clock: Clock) -> None:
+    def __init__(self, launch: Launch, waiting: Waiting, clock: Clock) -> None:
         self.log = launch.log
         self.log_offset = launch.log.size()
         self.is_loaded = False
@@ -61,7 +61,7 @@ class ChildProcess:
         self.silent_since = float("inf")
         self.started = clock.monotonic()
         self.oom = OomWatch()
-        self._selector = selector
+        self._waiting = waiting
         output = launch.log.open()
         ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
@@ -88,9 +88,9 @@ class ChildProcess:
         self.gauge = MemoryGauge(self.pid, clock)
         self.channel = Channel(ours)
         self._pidfd = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
-        selector.register(ours, selectors.EVENT_READ)
+        waiting.add_messages(self.channel)
         if self._pidfd is not None:
-            selector.register(self._pidfd, selectors.EVENT_READ)
+            waiting.add_alarm(self._pidfd)
         self.send([protocol.START, launch.spec, dict(launch.options)])
 
     def send(self, message: list[Any]) -> None:
@@ -110,9 +110,8 @@ class ChildProcess:
             return True
 
     def stop_listening(self) -> None:
-        """Do not wake the selector for the connection any more."""
-        with contextlib.suppress(KeyError):
-            self._selector.unregister(self.channel)
+        """Do not wait for the connection any more."""
+        self._waiting.remove(self.channel)
 
     def kill(self) -> None:
         """Kill it and all its descendants, those in other groups included."""
@@ -128,7 +127,7 @@ class ChildProcess:
         self._kill_group()
         self.stop_listening()
         if self._pidfd is not None:
-            self._selector.unregister(self._pidfd)
+            self._waiting.remove(self._pidfd)
             os.close(self._pidfd)
         self.channel.close()
         os.close(self._lifeline)

@@ -7,7 +7,6 @@ for each job, in the order of the jobs, ``[REPORT, lease, step, loss]`` and ``[D
 or ``[DROPPED, lease]``. Times are of the monotonic clock, which the processes of a machine share.
 """
 
-from pathlib import Path
 from typing import Any
 
 from bohb_service.scheduler.outcomes import Completed, Failed, Outcome
@@ -19,7 +18,7 @@ READY, BROKEN, UP, SETUP_FAILED = "ready", "broken", "up", "setup-failed"
 REPORT, DONE, DROPPED = "report", "done", "dropped"
 
 
-def encode_job(job: Job, directory: Path) -> list[Any]:
+def encode_job(job: Job, directory: str) -> list[Any]:
     """The message that hands a job to the child."""
     return [
         JOB,
@@ -31,15 +30,15 @@ def encode_job(job: Job, directory: Path) -> list[Any]:
         job.budget,
         job.previous_budget,
         job.seed,
-        str(directory),
+        directory,
     ]
 
 
-def decode_job(message: list[Any]) -> tuple[Job, Path]:
+def decode_job(message: list[Any]) -> tuple[Job, str]:
     """The job and its directory from the message of `encode_job`."""
     _, lease, configuration, rung, attempt, config, budget, previous_budget, seed, directory = message
     trial = TrialId(configuration, rung)
-    return Job(lease, trial, attempt, config, budget, previous_budget, seed), Path(directory)
+    return Job(lease, trial, attempt, config, budget, previous_budget, seed), directory
 
 
 def encode_outcome(outcome: Outcome) -> list[Any]:

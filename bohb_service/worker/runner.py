@@ -1,7 +1,6 @@
 """The worker process: leases jobs, has them evaluated, delivers the outcomes, until the study ends."""
 
 import logging
-import selectors
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from bohb_service.worker.link import Link, Master
 from bohb_service.worker.process import Launch
 from bohb_service.worker.signals import StopLevel, StopSignals
 from bohb_service.worker.supervisor import Supervisor
+from bohb_service.worker.waiting import Waiting
 
 FAREWELL_S = 5.0
 """How long a leaving worker tries to deliver what it holds."""
@@ -79,7 +79,7 @@ class WorkerRunner:
         self._link = Link(master, self._signals, self._clock)
         self._conversation = Conversation(self._link, info, self._clock)
         self._outbox = self._conversation.outbox
-        self._selector = selectors.DefaultSelector()
+        self._waiting = Waiting()
         self._folders: Folders | None = None
         self._study_id = ""
         self._supervisor: Supervisor | None = None
@@ -87,6 +87,7 @@ class WorkerRunner:
         self._giving_back: set[int] = set()
         self._disowned: set[int] = set()
         self._head_since = 0.0
+        self._job_s = 0.0
         self._is_draining = False
         self._stop: str | None = None
         self._broken: Broken | None = None
@@ -94,14 +95,14 @@ class WorkerRunner:
     def run(self) -> int:
         """Work until the study ends or something else ends it; the exit code, one of `ExitCode`."""
         with self._signals:
-            self._selector.register(self._signals, selectors.EVENT_READ)
+            self._waiting.add_alarm(self._signals)
             try:
                 code = self._work()
             finally:
                 if self._supervisor is not None:
                     self._supervisor.kill()
                 self._link.master.close()
-                self._selector.close()
+                self._waiting.close()
         log.info("worker ended", extra={"worker": self._info.worker, "code": int(code)})
         return int(code)
 
@@ -142,7 +143,7 @@ class WorkerRunner:
             self._give_back_ahead()
         due = self._next_call()
         if now < due:
-            self._wait(due)
+            self._wait(due, alarms_only=self._conversation.is_gathering)
         elif self._conversation.needs_registration:
             self._register()
         else:
@@ -150,9 +151,10 @@ class WorkerRunner:
         return None
 
     def _next_call(self) -> float:
-        supervisor = self._supervisor
-        idle = supervisor is not None and supervisor.is_ready and not supervisor.held and not self._is_draining
-        return self._conversation.next_call(n_held=len(self._held), wants_jobs=idle)
+        supervisor, held = self._supervisor, self._held
+        is_busy = held or self._disowned or self._is_draining
+        wants_jobs = supervisor is not None and supervisor.is_ready and not is_busy
+        return self._conversation.next_call(n_held=len(held), wants_jobs=wants_jobs, job_s=self._job_s)
 
     @property
     def _held(self) -> tuple[int, ...]:
@@ -175,11 +177,11 @@ class WorkerRunner:
             self._disowned.add(lease)
             self._supervisor.drop(lease)
 
-    def _wait(self, until: float) -> None:
-        """Wait for the objective process, a signal, or a time; then take in what has happened."""
+    def _wait(self, until: float, *, alarms_only: bool = False) -> None:
+        """Wait for a time, a signal, and words or only the death of the objective process; then take in the news."""
         supervisor = self._supervisor
         deadline = until if supervisor is None else min(until, supervisor.deadline)
-        self._selector.select(max(0.0, deadline - self._clock.monotonic()))
+        self._waiting.wait(deadline - self._clock.monotonic(), alarms_only=alarms_only)
         self._signals.drain()
         if supervisor is not None:
             self._take_events(supervisor.poll())
@@ -218,7 +220,7 @@ class WorkerRunner:
         spec = self._info.spec or registration.worker_spec
         output = self._folders.log(self._info.worker)
         launch = Launch(spec, registration.worker_options, output)
-        self._supervisor = Supervisor(launch, limits, self._selector, self._clock)
+        self._supervisor = Supervisor(launch, limits, self._waiting, self._clock)
         self._supervisor.start()
 
     def _exchange(self, *, is_last: bool = False) -> bool:
@@ -258,7 +260,7 @@ class WorkerRunner:
     def _submit(self, supervisor: Supervisor, jobs: list[Job]) -> None:
         assert self._folders is not None
         try:
-            placed = [(job, self._folders.configuration(job.trial.configuration)) for job in jobs]
+            directories = self._folders.directories([job.trial.configuration for job in jobs])
         except StudyError as error:
             for job in jobs:
                 self._give_back(job)
@@ -266,7 +268,7 @@ class WorkerRunner:
         else:
             if not supervisor.held:
                 self._head_since = self._clock.monotonic()
-            supervisor.submit(placed)
+            supervisor.submit(zip(jobs, directories, strict=True))
 
     def _give_back(self, job: Job) -> None:
         self._outbox.add(job.lease, Released("unstarted", f"worker {self._info.worker} takes no more jobs"))
@@ -285,6 +287,7 @@ class WorkerRunner:
                 case Finished(job, outcome, n_bytes):
                     self._giving_back.discard(job.lease)
                     self._outbox.add(job.lease, outcome, n_bytes)
+                    self._job_s = 0.0 if isinstance(outcome, Released) else outcome.seconds
                     self._lines.ended(job, outcome)
                 case SetupFailed(job, message):
                     self._giving_back.discard(job.lease)

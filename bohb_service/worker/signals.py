@@ -61,6 +61,7 @@ class StopSignals:
         self.n_received = 0
         self._n_interrupts = 0
         self._is_news = False
+        self._is_readable = False
         self._is_terminated = False
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
@@ -92,6 +93,9 @@ class StopSignals:
 
     def drain(self) -> None:
         """Make `fileno` unreadable until the next signal."""
+        if not self._is_readable:
+            return
+        self._is_readable = False
         with contextlib.suppress(BlockingIOError):
             while os.read(self._reader, 64):
                 pass
@@ -115,7 +119,7 @@ class StopSignals:
         else:
             self._is_terminated = True
         self.n_received += 1
-        self._is_news = True
+        self._is_news = self._is_readable = True
         with contextlib.suppress(BlockingIOError):
             os.write(self._writer, b"!")
         if self.is_armed:

@@ -1,9 +1,7 @@
 """Keeps an objective process at work: hands it jobs, enforces limits, replaces it when it dies."""
 
-import selectors
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from bohb_service.clock import Clock, SystemClock
@@ -24,6 +22,7 @@ from bohb_service.worker.events import (
     SupervisorEvent,
 )
 from bohb_service.worker.process import ChildProcess, Launch
+from bohb_service.worker.waiting import Waiting
 from bohb_service.worker.workload import NEVER, HeldJob, Workload
 
 MAX_SETUP_FAILURES = 3
@@ -65,16 +64,14 @@ class Supervisor:
     Args:
         launch: What the process runs.
         limits: What one evaluation may use.
-        selector: Is told what to wait for before the next `poll`.
+        waiting: Is told what to wait for before the next `poll`.
         clock: For limits.
     """
 
-    def __init__(
-        self, launch: Launch, limits: Limits, selector: selectors.BaseSelector, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, launch: Launch, limits: Limits, waiting: Waiting, clock: Clock | None = None) -> None:
         self.limits = limits
         self._launch = launch
-        self._selector = selector
+        self._waiting = waiting
         self._clock = clock or SystemClock()
         self._jobs = Workload()
         self._events: list[SupervisorEvent] = []
@@ -135,12 +132,12 @@ class Supervisor:
         if self._process is not None or self._is_ending:
             return
         try:
-            self._process = ChildProcess(self._launch, self._selector, self._clock)
+            self._process = ChildProcess(self._launch, self._waiting, self._clock)
         except OSError as error:
             self._give_up(Broken(f"the objective's process cannot be started: {error}"))
         self._next_housekeeping = self._clock.monotonic() + _HOUSEKEEPING_S
 
-    def submit(self, jobs: Iterable[tuple[Job, Path]]) -> None:
+    def submit(self, jobs: Iterable[tuple[Job, str]]) -> None:
         """Queue jobs, each with its directory; they are handed over now if the process is ready."""
         for job, directory in jobs:
             self._jobs.add(job, directory)
@@ -192,7 +189,7 @@ class Supervisor:
             process.kill()
             give_up = self._clock.monotonic() + _KILL_GRACE_S
             while not process.has_exited() and self._clock.monotonic() < give_up:
-                self._selector.select(_DROP_GRACE_S)
+                self._waiting.wait(_DROP_GRACE_S)
             self._read(process)
             is_up = process.is_up
             self._forget(process)
@@ -203,7 +200,7 @@ class Supervisor:
         return running, others
 
     def _feed(self) -> None:
-        if self._process is None or not self.is_ready or not self._jobs.has_waiting:
+        if not self._jobs.has_waiting or self._process is None or not self.is_ready:
             return
         was_idle, now = self._jobs.head is None, self._clock.monotonic()
         frames = self._jobs.hand_over(self._process.channel.pack, self._process.log.size())

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from bohb_service.scheduler.replies import Job
@@ -29,7 +28,7 @@ class HeldJob:
     """
 
     job: Job
-    directory: Path
+    directory: str
     n_bytes: int = 0
     since: float = 0.0
     log_offset: int = 0
@@ -74,7 +73,7 @@ class Workload:
         """Whether jobs wait to be handed over."""
         return bool(self._waiting)
 
-    def add(self, job: Job, directory: Path) -> None:
+    def add(self, job: Job, directory: str) -> None:
         """Append a job."""
         self._waiting.append(HeldJob(job, directory))
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-import selectors
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from bohb_service.worker.events import Broken, Dropped, Finished, Limits, Report
 from bohb_service.worker.logs import MAX_LOG_BYTES, LogFile
 from bohb_service.worker.process import Launch
 from bohb_service.worker.supervisor import Supervisor
+from bohb_service.worker.waiting import Waiting
 
 OBJECTIVES = Path(__file__).parents[1] / "objectives.py"
 
@@ -30,9 +30,9 @@ class Bench:
     def __init__(self, folder, worker="Misbehaves", limits=None, /, **options):
         self.folder = folder
         self.log = LogFile(folder / "output.log")
-        self.selector = selectors.DefaultSelector()
+        self.waiting = Waiting()
         launch = Launch(f"{OBJECTIVES}:{worker}", options, self.log)
-        self.supervisor = Supervisor(launch, limits or Limits(), self.selector)
+        self.supervisor = Supervisor(launch, limits or Limits(), self.waiting)
         self.events = []
         self.n_jobs = 0
 
@@ -42,7 +42,7 @@ class Bench:
         for config in configs:
             values = {"how": config} if isinstance(config, str) else config
             trial = TrialId(self.n_jobs, rung)
-            jobs.append((Job(self.n_jobs, trial, 1, values, budget, None, 7), self.folder))
+            jobs.append((Job(self.n_jobs, trial, 1, values, budget, None, 7), str(self.folder)))
             self.n_jobs += 1
         self.supervisor.submit(jobs)
 
@@ -51,7 +51,7 @@ class Bench:
         while not condition():
             now = time.monotonic()
             assert now < give_up, f"not within {within} s; events: {self.events}"
-            self.selector.select(max(0.0, min(self.supervisor.deadline, now + 0.1) - now))
+            self.waiting.wait(min(self.supervisor.deadline, now + 0.1) - now)
             self.events += self.supervisor.poll()
 
     def outcomes(self, *configs, **options):
@@ -86,7 +86,7 @@ def bench(tmp_path):
     yield make
     for made in benches:
         made.supervisor.kill()
-        made.selector.close()
+        made.waiting.close()
 
 
 def is_alive(pid):
@@ -331,7 +331,7 @@ def test_holding_the_interpreter_lock_does_not_hold_up_the_parent(bench):
         before = time.monotonic()
         one.events += one.supervisor.poll()
         slowest = max(slowest, time.monotonic() - before)
-        one.selector.select(0.01)
+        one.waiting.wait(0.01)
 
     assert time.monotonic() - began > 1.0
     assert slowest < 1.0
@@ -430,7 +430,7 @@ def test_a_kill_reaches_descendants_in_other_sessions(bench):
 @pytest.mark.parametrize("how", ["starts_processes_and_sleeps", "holds_the_lock", "closes_everything"])
 def test_a_killed_parent_leaves_nothing_behind(tmp_path, how):
     script = f"""
-import selectors, sys, time
+import sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_worker_child import Bench

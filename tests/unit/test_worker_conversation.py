@@ -1,5 +1,8 @@
 """When a worker calls its master, and what it tells of its leases."""
 
+import pytest
+
+from bohb_service.errors import MasterUnreachableError
 from bohb_service.rpc.messages import Answer, Registration, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed
 from bohb_service.scheduler.replies import Job
@@ -20,6 +23,7 @@ class Scripted:
         self.registration = REGISTRATION
         self.answer = Answer()
         self.seconds = 0.0
+        self.fault = None
         self.infos = []
         self.requests = []
 
@@ -30,6 +34,8 @@ class Scripted:
     def exchange(self, request):
         self.requests.append(request)
         self.clock.advance(self.seconds)
+        if self.fault is not None:
+            raise self.fault
         return self.answer
 
     def goodbye(self, unstarted, reason):
@@ -55,29 +61,50 @@ def conversation_of(*leases, prefetch=1):
 def test_the_outcome_of_the_only_job_is_delivered_at_once():
     talk, _, clock = conversation_of(0)
     talk.outbox.add(0, Completed(0.5))
-    assert talk.next_call(n_held=0, wants_jobs=True) == clock.monotonic()
+    assert talk.next_call(n_held=0, wants_jobs=True, job_s=0.0) == clock.monotonic()
 
 
 def test_outcomes_gather_while_more_than_half_is_left_to_do_but_not_for_long():
     talk, master, clock = conversation_of(*range(8), prefetch=8)
     began = clock.monotonic()
-    assert talk.next_call(n_held=8, wants_jobs=False) == began + 15.0
+    assert talk.next_call(n_held=8, wants_jobs=False, job_s=0.0) == began + 15.0
+    assert not talk.is_gathering
     talk.outbox.add(0, Completed(0.5))
-    assert talk.next_call(n_held=7, wants_jobs=False) == began + COALESCE_S
+    assert talk.next_call(n_held=7, wants_jobs=False, job_s=0.01) == began + COALESCE_S
+    assert talk.is_gathering
     clock.advance(COALESCE_S / 2)
     talk.outbox.add(1, Completed(0.5))
-    assert talk.next_call(n_held=6, wants_jobs=False) == began + COALESCE_S
-    assert talk.next_call(n_held=4, wants_jobs=False) <= clock.monotonic()
+    assert talk.next_call(n_held=6, wants_jobs=False, job_s=0.01) == began + COALESCE_S
+    assert talk.next_call(n_held=4, wants_jobs=False, job_s=0.01) <= clock.monotonic()
     master.answer = Answer(acks=(0, 1), prefetch=8)
     talk.exchange(tuple(range(2, 8)), 2)
+    assert not talk.is_gathering
     talk.outbox.add(2, Completed(0.5))
-    assert talk.next_call(n_held=5, wants_jobs=False) == clock.monotonic() + COALESCE_S
+    assert talk.next_call(n_held=5, wants_jobs=False, job_s=0.1) == clock.monotonic() + COALESCE_S
+
+
+def test_outcomes_gather_no_longer_than_it_should_take_until_half_is_left_to_do():
+    talk, _, clock = conversation_of(*range(8), prefetch=8)
+    talk.outbox.add(0, Completed(0.5))
+    due = talk.next_call(n_held=7, wants_jobs=False, job_s=0.002)
+    assert due - clock.monotonic() == pytest.approx(3 * 0.002, rel=0.1)
+
+
+def test_nothing_gathers_while_the_master_does_not_answer():
+    talk, master, _ = conversation_of(*range(8), prefetch=8)
+    talk.outbox.add(0, Completed(0.5))
+    talk.next_call(n_held=7, wants_jobs=False, job_s=0.01)
+    assert talk.is_gathering
+    master.fault = MasterUnreachableError("gone")
+    assert talk.exchange(tuple(range(1, 8)), 1) is None
+    talk.next_call(n_held=7, wants_jobs=False, job_s=0.01)
+    assert not talk.is_gathering
 
 
 def test_a_worker_that_may_hold_two_delivers_each_outcome():
     talk, _, clock = conversation_of(0, 1, prefetch=2)
     talk.outbox.add(0, Completed(0.5))
-    assert talk.next_call(n_held=1, wants_jobs=False) == clock.monotonic()
+    assert talk.next_call(n_held=1, wants_jobs=False, job_s=0.01) == clock.monotonic()
 
 
 def test_the_duration_of_the_last_exchange_that_did_not_wait_is_told():

@@ -40,14 +40,14 @@ def test_directories_of_configurations_are_private(tmp_path):
     folders = find_folders(registration("/nowhere"), tmp_path / "scratch")
     old_mask = os.umask(0o022)
     try:
-        directory = context_in(folders.configuration(12)).directory
+        directory = context_in(folders.directories([12])[0]).directory
     finally:
         os.umask(old_mask)
 
     assert directory == tmp_path / "scratch" / "study-17" / "12"
     assert directory.stat().st_mode & 0o777 == 0o700
     assert directory.parent.stat().st_mode & 0o777 == 0o700
-    assert context_in(folders.configuration(12)).directory == directory
+    assert context_in(folders.directories([12])[0]).directory == directory
 
 
 def test_a_directory_is_made_when_it_is_asked_for(tmp_path):
