@@ -380,7 +380,8 @@ def test_a_master_of_another_authority_is_refused(keys):
         worker_of(master, keys.access()).register(INFO)
 
 
-def test_a_worker_that_plays_the_master_is_refused(keys):
+def test_a_worker_that_plays_the_master_is_refused(keys, monkeypatch):
+    monkeypatch.setattr(Endpoint, "check", lambda _: None)
     worker = load_credentials(keys.path, "worker")
     forged = dataclasses.replace(worker, kind="master", tokens=keys.master().tokens)
     with (
@@ -461,7 +462,7 @@ def test_whoever_has_taken_the_masters_place_is_refused_until_the_master_is_back
 
 @pytest.mark.parametrize("host", ["10.1.2.3", "2001:db8::1"])
 def test_another_address_without_credentials_is_refused_with_the_remedy(host):
-    command = rf"`bohb-master credentials credentials --host {host}`.*--insecure in a network"
+    command = rf"`bohb-master credentials keys --host {host}`.*--insecure in a network"
     with pytest.raises(CredentialsError, match=command):
         Endpoint(host).check()
     Endpoint(host, insecure=True).check()
@@ -477,9 +478,11 @@ def test_listening_elsewhere_than_on_loopback_counts(bind):
             endpoint.check()
 
 
-def test_with_credentials_every_address_will_do(keys):
-    endpoint = Endpoint("10.1.2.3", bind="0.0.0.0", credentials=keys.master())
+def test_with_credentials_every_address_will_do_that_the_certificate_names(keys):
+    endpoint = Endpoint("head.example", bind="0.0.0.0", credentials=keys.master())
     endpoint.check()
+    with pytest.raises(CredentialsError, match=rf"{keys.path} --renew --host 10\.1\.2\.3$"):
+        Endpoint("10.1.2.3", bind="0.0.0.0", credentials=keys.master()).check()
     assert (endpoint.security, endpoint.local_host) == ("tls", "127.0.0.1")
 
 
