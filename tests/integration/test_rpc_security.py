@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import secrets
+import shutil
 import socket
 import ssl
 import threading
@@ -22,7 +23,7 @@ from bohb_service.rpc.pyro import ADMIN_OBJECT, GATE_OBJECT, MASTER_OBJECT
 from bohb_service.rpc.serialisers import MSGPACK
 from bohb_service.security.credentials import load_credentials
 from bohb_service.security.tokens import client_proof, new_nonce
-from tests.intruders import careless_context, greet, introduce, make_keys, proof_frame, tls_socket
+from tests.intruders import LastYear, careless_context, greet, introduce, make_keys, proof_frame, tls_socket
 from tests.peers import (
     INFO,
     REGISTRATION,
@@ -76,6 +77,7 @@ def test_everything_works_with_credentials(master, service, keys):
     admin = admin_of(master, keys.access("admin"))
     status = admin.status()
     assert (status["security"], status["refused"]) == ("tls", {})
+    assert 364 < status["certificate_days"] < 365
     admin.drain()
     admin.close()
     assert service.drained.is_set()
@@ -119,6 +121,19 @@ def test_with_an_expired_certificate(master, keys):
     with pytest.raises(AuthenticationError, match=r"says that our certificate has expired; renew the certificates"):
         worker_of(master, keys.expired_access()).register(INFO)
     assert is_refused(master, "its certificate was not accepted: certificate has expired")
+
+
+def test_a_renewed_certificate_is_used_for_the_next_connection(master, keys, tmp_path):
+    folder = shutil.copytree(keys.expired, tmp_path / "worker")
+    new = (keys.path / "worker" / "cert.pem").read_bytes()
+    worker = worker_of(master, Access("worker", load_credentials(folder, "worker", LastYear())))
+    for written in (b"", b"", new[:100]):
+        with pytest.raises(AuthenticationError, match="certificate has expired"):
+            worker.register(INFO)
+        (folder / "cert.pem").write_bytes(written)  # it is being copied
+    (folder / "cert.pem").write_bytes(new)
+    assert worker.register(INFO) == REGISTRATION
+    worker.close()
 
 
 def test_who_speaks_only_after_it_was_refused_hears_why(master, keys, monkeypatch):
