@@ -24,7 +24,9 @@ from tests.peers import call_frame, connect_frame, read_frame
 _YEAR_S = 365 * 86400.0
 
 
-class _LastYear(SystemClock):
+class LastYear(SystemClock):
+    """The clock a year ago."""
+
     def now(self) -> float:
         """A year ago."""
         return super().now() - _YEAR_S
@@ -58,7 +60,7 @@ class Keys:
 
     def expired_access(self) -> Access:
         """Of a worker that came too late."""
-        return Access("worker", load_credentials(self.expired, "worker", _LastYear()))
+        return Access("worker", load_credentials(self.expired, "worker", LastYear()))
 
     def wrong_token(self) -> Access:
         """Of a worker with the right certificate and the token of another run."""
@@ -69,7 +71,7 @@ class Keys:
 def make_keys(folder: Path) -> Keys:
     """New credentials, right ones and wrong ones."""
     keys = Keys(folder / "right", folder / "strange", folder / "expired")
-    make_credentials(keys.path, ["head.example"], days=30, clock=_LastYear())
+    make_credentials(keys.path, ["head.example"], days=30, clock=LastYear())
     shutil.copytree(keys.path / "worker", keys.expired)
     make_credentials(keys.path, [], renew=True, clock=SystemClock())
     make_credentials(keys.strange, ["head.example"], clock=SystemClock())

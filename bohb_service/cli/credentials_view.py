@@ -37,10 +37,8 @@ def credentials_view(made: MadeCredentials) -> RenderableType:
             heading("Start the master again, here" if made.renewed else "Start the master, here"),
             command(f"bohb-master run FILE --host {host} --port {_PORT} --credentials {_quoted(made.directory)}"),
             heading("Let a node work for it, which needs nothing but the folder worker"),
-            command(f"scp -r {_quoted(made.directory / 'worker')} NODE:bohb-credentials"),
-            command(
-                f"bohb-worker --credentials bohb-credentials --nameserver {format_address(host, _PORT)} --study NAME"
-            ),
+            command(f"scp -r {_quoted(made.directory / 'worker')} NODE:bohb-keys"),
+            command(f"bohb-worker --credentials bohb-keys --nameserver {format_address(host, _PORT)} --study NAME"),
             _note(made),
         )
     )

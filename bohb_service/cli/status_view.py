@@ -1,5 +1,6 @@
 """What is going on in a study, on one screen: made of the plain values of `master.status.status_of`."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _BETWEEN = 4
 _LONGEST_NAME = 28
 _OTHER_COLUMNS = 50
 _SHOWN_BRACKETS = 20
+_FEW_DAYS = 30
 
 Status = Mapping[str, Any]
 
@@ -251,6 +253,10 @@ def _security(status: Status) -> list[Text]:
     lines = []
     if status.get("security") == "insecure":
         lines.append(Text("insecure: other machines may connect without credentials", style="yellow"))
+    days = status.get("certificate_days")
+    if days is not None and days < _FEW_DAYS:
+        how_long = f"expires in {plural(math.floor(days), 'day')}" if days >= 0 else "has expired"
+        lines.append(Text(f"certificate {how_long}: bohb-master credentials DIR --renew", style="yellow"))
     refused: Mapping[str, int] = status.get("refused") or {}
     if refused:
         why = ", ".join(f"{count} {reason}" for reason, count in Counter(refused).most_common())

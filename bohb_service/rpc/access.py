@@ -6,7 +6,8 @@ from functools import cached_property
 
 from bohb_service.errors import CredentialsError
 from bohb_service.rpc.pyro import is_loopback, split_address
-from bohb_service.security.credentials import Credentials, client_context
+from bohb_service.security.credentials import Credentials
+from bohb_service.security.renewal import ClientTls
 from bohb_service.security.tokens import Role
 
 
@@ -24,10 +25,14 @@ class Access:
     credentials: Credentials | None = None
     insecure: bool = False
 
-    @cached_property
+    @property
     def context(self) -> ssl.SSLContext | None:
-        """TLS of this client, or None where it speaks in clear."""
-        return None if self.credentials is None else client_context(self.credentials)
+        """TLS of this client's next connection, or None where it speaks in clear."""
+        return None if self._tls is None else self._tls.context
+
+    @cached_property
+    def _tls(self) -> ClientTls | None:
+        return None if self.credentials is None else ClientTls(self.credentials)
 
     @property
     def token(self) -> bytes | None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from bohb_service.errors import CredentialsError, TransportError
 from bohb_service.rpc.pyro import is_loopback
-from bohb_service.security.credentials import Credentials
+from bohb_service.security.credentials import Credentials, check_host
 
 Security = Literal["tls", "loopback", "insecure"]
 
@@ -52,8 +52,8 @@ class Endpoint:
         """The refusal to listen on an address that other machines can reach, without credentials."""
         return CredentialsError(
             f"{address} can be reached from other machines, so workers must prove who they are: "
-            f"run `bohb-master credentials credentials --host {self.host}` once, then give "
-            "--credentials credentials (or --insecure in a network that you trust)"
+            f"run `bohb-master credentials keys --host {self.host}` once, then give "
+            "--credentials keys (or --insecure in a network that you trust)"
         )
 
     @property
@@ -71,7 +71,8 @@ class Endpoint:
         """Refuse to listen where it makes no sense, or unguarded where others could connect.
 
         Raises:
-            CredentialsError: Other machines can reach the address, and there are no credentials.
+            CredentialsError: Other machines can reach the address, and there are no credentials; or those that there
+                are name other hosts.
             TransportError: The address is none that peers could connect to.
         """
         with contextlib.suppress(ValueError):
@@ -80,5 +81,7 @@ class Endpoint:
                     f"{self.host} is no address that workers could connect to: give --host one of this machine's, "
                     f"and --bind {self.host} to listen on all of them"
                 )
+        if self.credentials is not None:
+            check_host(self.credentials, self.host)
         if self.security == "insecure" and not self.insecure:
             raise self.unguarded(self.address)

@@ -61,8 +61,8 @@ class Line:
             raise MasterUnreachableError(f"nobody answers at {address}: {error.strerror or error}") from error
         try:
             tune_socket(self._sock)
-            if access is not None and access.context is not None:
-                self._start_tls(access.context)
+            if access is not None and (context := access.context) is not None:
+                self._start_tls(context)
             self._introduce(target, access)
         except BaseException:
             self.close()

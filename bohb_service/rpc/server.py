@@ -18,6 +18,7 @@ from bohb_service.rpc.loop import EventLoop
 from bohb_service.rpc.messages import PROTOCOL_VERSION, Answer, Registration, Request, WorkerInfo
 from bohb_service.rpc.name_server import Announcer, NameServer
 from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, NAME_SERVER_OBJECT, format_address
+from bohb_service.security.credentials import days_left
 
 log = logging.getLogger("bohb_service.rpc")
 
@@ -205,6 +206,7 @@ class Server:
 
     def __init__(self, endpoint: Endpoint, study: str, clock: Clock, *, idle_s: float = 180.0) -> None:
         endpoint.check()
+        self._endpoint, self._clock = endpoint, clock
         self._daemon = LoopDaemon(endpoint.address, endpoint.port, clock, endpoint.credentials, idle_s=idle_s)
         self._security = endpoint.security_at(self._daemon.address)
         if self._security == "insecure" and not endpoint.insecure:  # the name has changed its address since
@@ -231,12 +233,15 @@ class Server:
         """How it is guarded, who is connected and who was refused, as plain values.
 
         Returns:
-            ``security`` (``tls``, ``loopback`` or ``insecure``), ``connections``, and ``refused`` peers by reason.
+            ``security`` (``tls``, ``loopback`` or ``insecure``), ``connections``, ``refused`` peers by reason, and
+            ``certificate_days``: for how many days the master's certificate stays valid; None without one.
         """
+        held = self._endpoint.credentials
         return {
             "security": self._security,
             "connections": self.loop.n_connections,
             "refused": dict(self.loop.refusals.counts),
+            "certificate_days": None if held is None else days_left(held, self._clock.now()),
         }
 
     def start(self, service: Service) -> None:

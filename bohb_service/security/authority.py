@@ -25,6 +25,7 @@ from bohb_service.security.bundle import (
     roles_of,
     token_file,
 )
+from bohb_service.security.guarded import GuardedFolder
 from bohb_service.security.hosts import LOOPBACK, Host, parse_hosts
 from bohb_service.security.private_files import complete_folder, replace_private, write_private
 from bohb_service.security.tokens import ROLES, TOKEN_BYTES
@@ -138,9 +139,9 @@ def _renew(directory: Path, named: Sequence[Host], days: int, clock: Clock) -> M
             "`bohb-master credentials` made on the head node, or leave --renew out to make a new one"
         )
     try:
-        authority = Authority.read(_read(folder / CA_FILE), _read(folder / CA_KEY_FILE))
-        keys = {kind: read_key(_read(directory / kind / KEY_FILE)) for kind in KINDS}
-        old = hosts_of(_read(directory / "master" / CERTIFICATE_FILE))
+        authority = Authority.read(_read(folder, CA_FILE), _read(folder, CA_KEY_FILE))
+        keys = {kind: read_key(_read(directory / kind, KEY_FILE)) for kind in KINDS}
+        old = hosts_of(_read(directory / "master", CERTIFICATE_FILE))
     except ValueError as error:
         raise CredentialsError(
             f"a file in {directory} is damaged ({error}); make new credentials in another directory"
@@ -181,12 +182,13 @@ def _check_free(directory: Path) -> None:
         raise CredentialsError(f"{directory} exists; give a directory that can be made new")
 
 
-def _read(file: Path) -> bytes:
+def _read(folder: Path, name: str) -> bytes:
     try:
-        return file.read_bytes()
+        with GuardedFolder(folder) as opened:
+            return opened.read(name)
     except OSError as error:
         raise CredentialsError(
-            f"cannot read {file}: {error.strerror or error}; to renew certificates, the whole directory that "
+            f"cannot read {folder / name}: {error.strerror or error}; to renew certificates, the whole directory that "
             "`bohb-master credentials` made is needed"
         ) from error
 

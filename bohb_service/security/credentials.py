@@ -6,7 +6,7 @@ A bundle is a folder with the authority's certificate, the side's own certificat
 import re
 import shlex
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +14,15 @@ from pathlib import Path
 from bohb_service.clock import Clock, SystemClock
 from bohb_service.errors import CredentialsError
 from bohb_service.security.bundle import CA_FILE, CERTIFICATE_FILE, KEY_FILE, Kind, roles_of, token_file
-from bohb_service.security.inspection import CertificateFacts, inspect
+from bohb_service.security.guarded import GuardedFolder
+from bohb_service.security.inspection import CertificateFacts, inspect, is_for_host
 from bohb_service.security.tls_errors import explain_tls_error
 from bohb_service.security.tokens import TOKEN_BYTES, Role
 
 __all__ = [
     "Credentials",
     "Kind",
+    "check_host",
     "client_context",
     "days_left",
     "explain_tls_error",
@@ -29,8 +31,6 @@ __all__ = [
 ]
 
 _TOKEN = re.compile(rf"[0-9a-f]{{{2 * TOKEN_BYTES}}}")
-_OF_GROUP_OR_OTHERS = 0o077
-_WRITING_BY_GROUP_OR_OTHERS = 0o022
 _DAY_S = 86_400.0
 
 
@@ -68,15 +68,12 @@ def load_credentials(path: Path, kind: Kind, clock: Clock | None = None) -> Cred
         clock: Tells whether the certificate is valid now; by default that of the system.
 
     Raises:
-        CredentialsError: A file is missing, damaged or open to other users, the files do not belong together or
+        CredentialsError: A file is missing, damaged, open to other users or theirs, the files do not belong together or
             are another side's, or the certificate is not valid now; the message says what to do.
     """
     directory = path / kind if (path / kind).is_dir() else path
-    tokens = {role: directory / token_file(role) for role in roles_of(kind)}
     ca, certificate, key = (directory / name for name in (CA_FILE, CERTIFICATE_FILE, KEY_FILE))
-    _check_folder(directory, kind)
-    for file in (ca, certificate, key, *tokens.values()):
-        _check_file(file, kind)
+    content = _read_all(directory, kind, (CA_FILE, CERTIFICATE_FILE, KEY_FILE, *map(token_file, roles_of(kind))))
     facts = _inspected(ca, certificate, key, kind)
     if facts.kind != kind:
         raise CredentialsError(
@@ -91,7 +88,7 @@ def load_credentials(path: Path, kind: Kind, clock: Clock | None = None) -> Cred
         ca,
         certificate,
         key,
-        {role: _token(file) for role, file in tokens.items()},
+        {role: _token(directory / token_file(role), content[token_file(role)]) for role in roles_of(kind)},
         datetime.fromtimestamp(facts.ends, UTC),
     )
 
@@ -104,6 +101,31 @@ def days_left(credentials: Credentials, now: float) -> float:
         now: Seconds since the Unix epoch.
     """
     return (credentials.expires.timestamp() - now) / _DAY_S
+
+
+def check_host(credentials: Credentials, host: str) -> None:
+    """Refuse a name for a master that its certificate does not have: no client would accept it there.
+
+    Args:
+        credentials: Of the master.
+        host: Name or address that clients will connect to.
+
+    Raises:
+        CredentialsError: The certificate has other names; the message has the command that adds this one. Or the
+            files cannot be used any more.
+    """
+    try:
+        is_for = is_for_host(credentials.ca, credentials.certificate, credentials.key, host)
+    except OSError as error:
+        raise _unusable(credentials.directory, error) from error
+    if is_for:
+        return
+    source = credentials.source
+    directory = shlex.quote(str(source)) if (source / credentials.kind).is_dir() else "DIRECTORY"
+    raise CredentialsError(
+        f"--host {host} is not among the names of the master's certificate {credentials.certificate}, so no worker "
+        f"would accept the master there; type: bohb-master credentials {directory} --renew --host {shlex.quote(host)}"
+    )
 
 
 def server_context(credentials: Credentials) -> ssl.SSLContext:
@@ -142,42 +164,31 @@ def _context(protocol: int, credentials: Credentials) -> ssl.SSLContext:
     return context
 
 
-def _check_folder(directory: Path, kind: Kind) -> None:
-    if not directory.is_dir():
-        raise CredentialsError(
-            f"there is no folder {directory} with credentials; make them on the head node with "
-            f"`bohb-master credentials DIRECTORY --host NAME` and copy DIRECTORY/{kind} to where it is needed"
-        )
-    if directory.stat().st_mode & _WRITING_BY_GROUP_OR_OTHERS:
-        raise CredentialsError(
-            f"other users may write into {directory}, so its files could be anybody's; {_closing(directory)}"
-        )
-
-
-def _check_file(file: Path, kind: Kind) -> None:
-    directory = file.parent
+def _read_all(directory: Path, kind: Kind, names: Iterable[str]) -> dict[str, bytes]:
+    """The content of all files of a bundle, each of them guarded."""
     try:
-        with file.open("rb") as opened:
-            opened.read(1)
-        mode = file.stat().st_mode
+        folder = GuardedFolder(directory)
+    except OSError as error:
+        raise CredentialsError(
+            f"there is no folder {directory} with credentials ({error.strerror or error}); make them on the head node "
+            f"with `bohb-master credentials DIRECTORY --host NAME` and copy DIRECTORY/{kind} to where it is needed"
+        ) from error
+    with folder:
+        return {name: _read(folder, name, kind) for name in names}
+
+
+def _read(folder: GuardedFolder, name: str, kind: Kind) -> bytes:
+    try:
+        return folder.read(name)
     except FileNotFoundError as error:
         raise CredentialsError(
-            f"{directory} has no {file.name}, so it holds no credentials of {_called(kind)}; "
+            f"{folder.path} has no {name}, so it holds no credentials of {_called(kind)}; "
             f"copy the folder {kind!r} that `bohb-master credentials` made on the head node"
         ) from error
     except OSError as error:
         raise CredentialsError(
-            f"cannot read {file}: {error.strerror or error}; mend its owner and permissions"
+            f"cannot read {folder.path / name}: {error.strerror or error}; mend its owner and permissions"
         ) from error
-    if mode & _OF_GROUP_OR_OTHERS:
-        raise CredentialsError(
-            f"{file} can be read or written by other users (mode {mode & 0o777:04o}), "
-            f"so it proves nothing; {_closing(directory)}"
-        )
-
-
-def _closing(directory: Path) -> str:
-    return f"type: chmod -R go= {shlex.quote(str(directory))}"
 
 
 def _inspected(ca: Path, certificate: Path, key: Path, kind: Kind) -> CertificateFacts:
@@ -216,8 +227,8 @@ def _check_dates(certificate: Path, facts: CertificateFacts, now: float) -> None
         )
 
 
-def _token(file: Path) -> bytes:
-    text = file.read_text("ascii", "replace").strip()
+def _token(file: Path, content: bytes) -> bytes:
+    text = content.decode("ascii", "replace").strip()
     if not _TOKEN.fullmatch(text):
         raise CredentialsError(
             f"{file} is no token: {2 * TOKEN_BYTES} digits of 0-9 and a-f are expected, {len(text)} characters are "

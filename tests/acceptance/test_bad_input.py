@@ -103,8 +103,8 @@ def test_an_address_that_cannot_be_listened_on_is_said_so(run_cli, tmp_path):
     for host, code, phrase, more in (
         ("192.0.2.1", 4, "cannot listen on 192.0.2.1", ["--insecure"]),
         ("0.0.0.0", 4, "no address that workers", []),
-        ("192.0.2.1", 2, "bohb-master credentials credentials --host 192.0.2.1", []),
-        ("head.invalid", 2, "bohb-master credentials credentials --host head.invalid", []),
+        ("192.0.2.1", 2, "bohb-master credentials keys --host 192.0.2.1", []),
+        ("head.invalid", 2, "bohb-master credentials keys --host head.invalid", []),
     ):
         command = ["bohb-master", "run", write_study(tmp_path), "--host", host, "--run-dir", tmp_path / "run", *more]
         result = run_cli(*command)

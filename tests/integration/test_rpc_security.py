@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import secrets
+import shutil
 import socket
 import ssl
 import threading
@@ -23,7 +24,7 @@ from bohb_service.rpc.pyro import ADMIN_OBJECT, GATE_OBJECT, MASTER_OBJECT
 from bohb_service.rpc.serialisers import MSGPACK
 from bohb_service.security.credentials import load_credentials
 from bohb_service.security.tokens import client_proof, new_nonce
-from tests.intruders import careless_context, greet, introduce, make_keys, proof_frame, tls_socket
+from tests.intruders import LastYear, careless_context, greet, introduce, make_keys, proof_frame, tls_socket
 from tests.peers import (
     INFO,
     REGISTRATION,
@@ -77,6 +78,7 @@ def test_everything_works_with_credentials(master, service, keys):
     admin = admin_of(master, keys.access("admin"))
     status = admin.status()
     assert (status["security"], status["refused"]) == ("tls", {})
+    assert 364 < status["certificate_days"] < 365
     admin.drain()
     admin.close()
     assert service.drained.is_set()
@@ -120,6 +122,19 @@ def test_with_an_expired_certificate(master, keys):
     with pytest.raises(AuthenticationError, match=r"says that our certificate has expired; renew the certificates"):
         worker_of(master, keys.expired_access()).register(INFO)
     assert is_refused(master, "its certificate was not accepted: certificate has expired")
+
+
+def test_a_renewed_certificate_is_used_for_the_next_connection(master, keys, tmp_path):
+    folder = shutil.copytree(keys.expired, tmp_path / "worker")
+    new = (keys.path / "worker" / "cert.pem").read_bytes()
+    worker = worker_of(master, Access("worker", load_credentials(folder, "worker", LastYear())))
+    for written in (b"", b"", new[:100]):
+        with pytest.raises(AuthenticationError, match="certificate has expired"):
+            worker.register(INFO)
+        (folder / "cert.pem").write_bytes(written)  # it is being copied
+    (folder / "cert.pem").write_bytes(new)
+    assert worker.register(INFO) == REGISTRATION
+    worker.close()
 
 
 def test_who_speaks_only_after_it_was_refused_hears_why(master, keys, monkeypatch):
@@ -401,7 +416,8 @@ def test_a_master_of_another_authority_is_refused(keys):
         worker_of(master, keys.access()).register(INFO)
 
 
-def test_a_worker_that_plays_the_master_is_refused(keys):
+def test_a_worker_that_plays_the_master_is_refused(keys, monkeypatch):
+    monkeypatch.setattr(Endpoint, "check", lambda _: None)
     worker = load_credentials(keys.path, "worker")
     forged = dataclasses.replace(worker, kind="master", tokens=keys.master().tokens)
     with (
@@ -482,7 +498,7 @@ def test_whoever_has_taken_the_masters_place_is_refused_until_the_master_is_back
 
 @pytest.mark.parametrize("host", ["10.1.2.3", "2001:db8::1"])
 def test_another_address_without_credentials_is_refused_with_the_remedy(host):
-    command = rf"`bohb-master credentials credentials --host {host}`.*--insecure in a network"
+    command = rf"`bohb-master credentials keys --host {host}`.*--insecure in a network"
     with pytest.raises(CredentialsError, match=command):
         Endpoint(host).check()
     Endpoint(host, insecure=True).check()
@@ -498,9 +514,11 @@ def test_listening_elsewhere_than_on_loopback_counts(bind):
             endpoint.check()
 
 
-def test_with_credentials_every_address_will_do(keys):
-    endpoint = Endpoint("10.1.2.3", bind="0.0.0.0", credentials=keys.master())
+def test_with_credentials_every_address_will_do_that_the_certificate_names(keys):
+    endpoint = Endpoint("head.example", bind="0.0.0.0", credentials=keys.master())
     endpoint.check()
+    with pytest.raises(CredentialsError, match=rf"{keys.path} --renew --host 10\.1\.2\.3$"):
+        Endpoint("10.1.2.3", bind="0.0.0.0", credentials=keys.master()).check()
     assert (endpoint.security, endpoint.local_host) == ("tls", "127.0.0.1")
 
 

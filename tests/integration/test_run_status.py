@@ -58,7 +58,7 @@ def test_a_master_that_serves_the_run_is_asked(directory, master, server):
         "hostname": socket.gethostname(),
     }
     refused = told.pop("refused")
-    assert told == master.status() | {"security": "loopback", "connections": 1}
+    assert told == master.status() | {"security": "loopback", "connections": 1, "certificate_days": None}
     assert refused == {}
     stop_run(directory.path)
     assert master.end == "interrupted"

@@ -356,6 +356,23 @@ def test_workers_stand_beside_brackets_where_there_is_room():
     assert re.search(r"bracket +budget 1 .* +2 workers +trial", text)
 
 
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (None, ""),
+        (30.0, ""),
+        (29.9, "certificate expires in 29 days: bohb-master credentials DIR --renew"),
+        (1.5, "certificate expires in 1 day: bohb-master credentials DIR --renew"),
+        (-0.1, "certificate has expired: bohb-master credentials DIR --renew"),
+    ],
+)
+def test_a_certificate_that_ends_soon_is_told(days, told):
+    text = text_of(status_view({**status(), "certificate_days": days}, width=80, height=23))
+
+    assert ("certificate" in text) == bool(told)
+    assert told in text
+
+
 def test_a_full_worker_list_without_a_height():
     text = text_of(status_table(status(4, 200)), 100)
 

@@ -25,8 +25,8 @@ def test_it_says_what_was_made_and_what_comes_next(tmp_path):
     assert "head, 10.0.0.5, localhost, 127.0.0.1, ::1" in result.stdout
     lines = [line.strip() for line in result.stdout.splitlines()]
     assert f"bohb-master run FILE --host head --port 9090 --credentials '{directory}'" in lines
-    assert f"scp -r '{directory}/worker' NODE:bohb-credentials" in lines
-    assert "bohb-worker --credentials bohb-credentials --nameserver head:9090 --study NAME" in lines
+    assert f"scp -r '{directory}/worker' NODE:bohb-keys" in lines
+    assert "bohb-worker --credentials bohb-keys --nameserver head:9090 --study NAME" in lines
     der = ssl.PEM_cert_to_DER_cert((directory / "authority" / "ca.pem").read_text())
     assert hashlib.sha256(der).hexdigest().upper() in {line.replace(":", "") for line in lines}
     end = load_credentials(directory, "master").expires

@@ -1,5 +1,7 @@
 """Credentials are loaded only when they are whole, private, of the right side and valid now."""
 
+import os
+import shlex
 import shutil
 import ssl
 import subprocess
@@ -14,6 +16,7 @@ from bohb_service.clock import SystemClock
 from bohb_service.errors import CredentialsError
 from bohb_service.security.authority import make_credentials
 from bohb_service.security.credentials import (
+    check_host,
     client_context,
     days_left,
     load_credentials,
@@ -58,6 +61,27 @@ def test_each_side_finds_its_own_in_the_whole_directory_and_in_a_copied_folder(o
         for role, token in loaded.tokens.items():
             assert token.hex() == (ours / role / f"{role}.token").read_text().strip()
             assert len(token) == 32
+
+
+@pytest.mark.parametrize("host", ["head", "HEAD", "localhost", "127.0.0.1", "::1"])
+def test_a_master_may_be_called_by_the_names_in_its_certificate(ours, host):
+    check_host(load_credentials(ours, "master"), host)
+
+
+@pytest.mark.parametrize("host", ["other", "head.example", "10.0.0.5", "127.0.0.2", "2001:db8::1", "", "a b", ".x"])
+def test_another_name_is_refused_with_the_command_that_adds_it(ours, host):
+    with pytest.raises(CredentialsError) as caught:
+        check_host(load_credentials(ours, "master"), host)
+    assert f"--host {host} is not among the names of the master's certificate" in str(caught.value)
+    assert str(caught.value).endswith(f"bohb-master credentials {ours} --renew --host {shlex.quote(host)}")
+    if host == "other":
+        make_credentials(ours, [host], renew=True, clock=SystemClock())
+        check_host(load_credentials(ours, "master"), host)
+
+
+def test_a_copied_folder_of_a_master_is_renewed_elsewhere(ours):
+    with pytest.raises(CredentialsError, match="bohb-master credentials DIRECTORY --renew --host other"):
+        check_host(load_credentials(ours / "master", "master"), "other")
 
 
 def test_tokens_are_not_shown(ours):
@@ -111,6 +135,72 @@ def test_a_folder_that_others_write_into_is_refused(ours, mode):
     (ours / "worker").chmod(mode)
 
     assert f"type: chmod -R go= {ours / 'worker'}" in refusal(ours, "worker")
+
+
+@pytest.fixture
+def give_away(monkeypatch):
+    """Makes something another user's: the user 4242 as seen from here."""
+    other = 4242
+
+    def give(path):
+        if os.geteuid() == 0:
+            os.chown(path, other, -1)
+        else:
+            real = os.fstat
+            number = path.stat().st_ino
+
+            def seen(descriptor):
+                status = real(descriptor)
+                is_it = status.st_ino == number
+                return os.stat_result((*status[:4], other, *status[5:])) if is_it else status
+
+            monkeypatch.setattr(os, "fstat", seen)
+
+    return give
+
+
+@pytest.mark.parametrize("name", ["", "ca.pem", "cert.pem", "key.pem", "worker.token"])
+def test_what_belongs_to_another_user_is_refused(ours, give_away, name):
+    give_away(ours / "worker" / name)
+
+    told = refusal(ours, "worker")
+    assert f"{ours / 'worker' / name} belongs to user 4242, neither to you (user {os.geteuid()}) nor to root" in told
+
+
+@pytest.mark.parametrize("name", ["authority", "authority/ca-key.pem", "admin/key.pem", "master/cert.pem"])
+def test_a_renewal_refuses_what_belongs_to_another_user_and_what_others_can_read(ours, give_away, name):
+    mode = (ours / name).stat().st_mode
+    (ours / name).chmod(mode | 0o022)
+    with pytest.raises(CredentialsError, match=r"other users.*type: chmod -R go="):
+        make_credentials(ours, [], renew=True, clock=SystemClock())
+    (ours / name).chmod(mode)
+    give_away(ours / name)
+    with pytest.raises(CredentialsError, match="belongs to user 4242"):
+        make_credentials(ours, [], renew=True, clock=SystemClock())
+
+
+def test_what_is_read_is_what_was_judged(ours, monkeypatch):
+    """Somebody exchanges the token and the folder right after they were opened."""
+    real, token = os.fstat, ours / "worker" / "worker.token"
+    before = load_credentials(ours, "worker").tokens
+
+    def exchange(descriptor):
+        if token.exists():
+            (ours / "worker").rename(ours / "away")
+            shutil.copytree(ours / "away", ours / "worker")
+            token.unlink()
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fstat", exchange)
+    assert load_credentials(ours, "worker").tokens == before
+    assert not token.exists()
+
+
+def test_a_named_pipe_holds_nobody_up(ours):
+    (ours / "worker" / "key.pem").unlink()
+    os.mkfifo(ours / "worker" / "key.pem", 0o600)
+
+    assert f"cannot read {ours / 'worker' / 'key.pem'}: it is no regular file" in refusal(ours, "worker")
 
 
 def test_the_command_to_type_is_quoted(ours, tmp_path):
