@@ -11,7 +11,7 @@ from bohb_service.scheduler.replies import Job
 
 log = logging.getLogger("bohb_service.worker")
 
-_BURST = 1000.0
+_BURST = 200.0
 _LINES_PER_S = 20.0
 
 
