@@ -10,6 +10,9 @@ At 50 ms one job ahead still makes the difference: on two cores that others used
 31.7 with it in each of three runs, and to 27.8, 28.9 and 30.4 without.
 """
 
+AHEAD_S = 0.05
+"""What a worker with short jobs holds beside the running one lasts at least so long, in seconds."""
+
 MAX_PREFETCH = 16
 """Most jobs that a worker may hold, the running one included."""
 
@@ -33,7 +36,8 @@ class Pace:
     """Durations of evaluations by budget, and of exchanges, in seconds.
 
     Workers tell how long their exchanges take, the way through the network and a busy master included. What a worker
-    holds beside the running job should last for two of them: one to deliver and one to spare.
+    holds beside the running job should last for two of them, one to deliver and one to spare, and for no less than
+    `AHEAD_S`: the median says nothing of the moments in which many workers ask at once.
     """
 
     def __init__(self) -> None:
@@ -58,6 +62,5 @@ class Pace:
         seconds = self.expect(budget)
         if seconds >= LONG_S:
             return 1
-        # Without any time at all to spare, each exchange would be waited for: one job ahead is the least.
-        ahead = 2.0 * (self._turnaround.value or 0.0) / max(seconds, 1e-6)
-        return 1 + min(MAX_PREFETCH - 1, max(1, math.ceil(ahead)))
+        ahead_s = max(AHEAD_S, 2.0 * (self._turnaround.value or 0.0))
+        return 1 + min(MAX_PREFETCH - 1, math.ceil(ahead_s / max(seconds, 1e-6)))
