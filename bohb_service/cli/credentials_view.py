@@ -38,9 +38,7 @@ def credentials_view(made: MadeCredentials) -> RenderableType:
             command(f"bohb-master run FILE --host {host} --port {_PORT} --credentials {_quoted(made.directory)}"),
             heading("Let a node work for it, which needs nothing but the folder worker"),
             command(f"scp -r {_quoted(made.directory / 'worker')} NODE:bohb-keys"),
-            command(
-                f"bohb-worker --credentials bohb-keys --nameserver {format_address(host, _PORT)} --study NAME"
-            ),
+            command(f"bohb-worker --credentials bohb-keys --nameserver {format_address(host, _PORT)} --study NAME"),
             _note(made),
         )
     )

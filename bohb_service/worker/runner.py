@@ -86,6 +86,7 @@ class WorkerRunner:
         self._prefetch = 1
         self._giving_back: set[int] = set()
         self._disowned: set[int] = set()
+        self._head: int | None = None
         self._head_since = 0.0
         self._is_draining = False
         self._stop: str | None = None
@@ -302,7 +303,10 @@ class WorkerRunner:
         """Whether this is the end of a disowned job; also note that the process has turned to another one."""
         if isinstance(event, Reported | Broken):
             return False
-        self._head_since = self._clock.monotonic()
+        assert self._supervisor is not None
+        head = next(iter(self._supervisor.held), None)
+        if head != self._head or isinstance(event, Started):
+            self._head, self._head_since = head, self._clock.monotonic()
         lease = event.job.lease
         if isinstance(event, Started) or lease not in self._disowned:
             return False

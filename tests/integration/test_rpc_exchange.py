@@ -78,7 +78,8 @@ def test_everything_crosses_the_wire_unchanged(client, service):
 
 def test_admin_calls(server, service):
     admin = admin_of(server)
-    assert admin.status() == {"state": "running", "security": "loopback", "connections": 1, "refused": {}}
+    facts = {"security": "loopback", "connections": 1, "refused": {}, "certificate_days": None}
+    assert admin.status() == {"state": "running", **facts}
     admin.drain()
     assert service.drained.wait(5)
     admin.close()
