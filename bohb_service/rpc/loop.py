@@ -61,10 +61,10 @@ class EventLoop:
     Args:
         listener: A listening socket.
         clock: For limits and the tick.
-        handshakes: Makes TLS handshakes, or None where connections are in clear.
-        tokens: Secrets that peers must prove, or None.
         idle_s: After so long without a byte from it, a peer that is not waiting for an answer is gone.
         max_connections: How many peers there may be.
+        handshakes: Makes TLS handshakes, or None where connections are in clear.
+        tokens: Secrets that peers must prove, or None.
         tick_s: How often `on_tick` is called, in seconds.
     """
 
@@ -73,10 +73,10 @@ class EventLoop:
         listener: socket.socket,
         clock: Clock,
         *,
+        idle_s: float,
+        max_connections: int,
         handshakes: Handshakes | None = None,
         tokens: Mapping[Role, bytes] | None = None,
-        idle_s: float = 180.0,
-        max_connections: int = 16384,
         tick_s: float = 0.25,
     ) -> None:
         self.handler: Handler | None = None

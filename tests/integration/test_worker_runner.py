@@ -19,6 +19,7 @@ import pytest
 
 from bohb_service.api.study_run import StudyRun
 from bohb_service.errors import MasterUnreachableError, ProtocolError, UnknownSessionError
+from bohb_service.line_rate import LineRate
 from bohb_service.rpc.messages import FAULT, Answer, Registration, Report, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
@@ -893,8 +894,7 @@ print(code, sorted(heavy & sys.modules.keys()))
 
 
 def test_lines_on_very_many_jobs_are_counted(master, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("bohb_service.worker.job_lines._BURST", 30.0)
-    monkeypatch.setattr("bohb_service.worker.job_lines._LINES_PER_S", 0.0)
+    monkeypatch.setattr("bohb_service.worker.job_lines.LineRate", lambda: LineRate(30.0, 0.0))
     one = master(*[{"x": 0.0, "y": lease / 1000} for lease in range(100)], worker="NoOp", prefetch=16)
     with caplog.at_level(logging.INFO, "bohb_service.worker"):
         assert run(one, tmp_path) == 0
