@@ -13,7 +13,7 @@ class LineRate:
         per_s: Lines a second in the long run.
     """
 
-    def __init__(self, burst: float, per_s: float) -> None:
+    def __init__(self, burst: float = 1000.0, per_s: float = 20.0) -> None:
         self._burst = self._allowed = burst
         self._per_s = per_s
         self._at = self._told = float("-inf")

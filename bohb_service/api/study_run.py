@@ -34,7 +34,6 @@ _PATIENCE_S = 5.0
 _CALL_S = 30.0
 _POLL_S = 0.1
 _TEARDOWN_S = 12.0
-_SILENT_LEASES = 3.0
 _SWITCH_S = 0.0005
 
 
@@ -110,7 +109,7 @@ class StudyRun:
                 self._stack = stack.pop_all()
                 return self
             terms = self._terms
-            server = Server(self.endpoint, self.study.name, self._clock, idle_s=_SILENT_LEASES * terms.lease_s)
+            server = Server(self.endpoint, self.study.name, self._clock, idle_s=terms.silent_s)
             stack.callback(lambda: self._master.close() if self._master else None)
             stack.callback(server.close)
             master = Master(

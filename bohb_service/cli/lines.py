@@ -71,8 +71,6 @@ _FREQUENT: dict[type[Event], str] = {
     RungClosed: "rungs",
     BracketOpened: "brackets",
 }
-_BURST = 1000.0
-_LINES_PER_S = 20.0
 
 
 class EventLines:
@@ -91,7 +89,7 @@ class EventLines:
         self._state = state
         best = state.incumbent
         self._best = (-best.budget, best.loss) if best is not None else None
-        self._rate = LineRate(_BURST, _LINES_PER_S)
+        self._rate = LineRate()
 
     def __call__(self, entries: Sequence[tuple[float, Event]]) -> None:
         """Log events.

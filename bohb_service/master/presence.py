@@ -8,7 +8,6 @@ from bohb_service.rpc.messages import FAULT, WorkerInfo
 from bohb_service.scheduler.events import WorkerJoined, WorkerLeft
 from bohb_service.scheduler.outcomes import Released
 
-_SILENT_TERMS = 3
 _MAX_PROCESS_CHECKS = 20
 _REPLACED = "its process was replaced by another of the same name"
 
@@ -78,7 +77,7 @@ class Presence:
             self.lose_if_gone(session)
         for session in self._sessions.broken_before(now - terms.grace_s):
             self.lose(session.name, f"its connection broke and it did not return within {terms.grace_s:g} s")
-        for session in self._sessions.silent_since(now - _SILENT_TERMS * terms.lease_s):
+        for session in self._sessions.silent_since(now - terms.silent_s):
             self.lose(session.name, f"it was silent for {now - session.seen:.0f} s")
         if self._expected and now >= self._expected_until:
             for name in list(self._expected):

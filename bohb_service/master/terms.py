@@ -23,6 +23,11 @@ class Terms:
     wait_s: float = 20.0
     grace_s: float = 5.0
 
+    @property
+    def silent_s(self) -> float:
+        """After so long without a sign of life a worker, or any other peer, is given up."""
+        return 3.0 * self.lease_s
+
     @classmethod
     def of(cls, lease_s: float, grace_s: float) -> Self:
         """The times that go with a term and a grace period, in the proportions of the defaults.

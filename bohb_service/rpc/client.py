@@ -1,5 +1,6 @@
 """The worker's and the commands' end."""
 
+import reprlib
 from typing import Any
 
 from bohb_service.errors import CredentialsError, MasterUnreachableError, ProtocolError, UnknownSessionError
@@ -54,7 +55,7 @@ class _Caller:
                 raise MasterUnreachableError(message)
             case ["error", _, str() as message]:
                 raise ProtocolError(message)
-        raise ProtocolError(f"the master's answer is not understood: {str(reply)[:80]}")
+        raise ProtocolError(f"the master's answer is not understood: {reprlib.repr(reply)}")
 
     def _connected(self) -> Line:
         if self._line is None:

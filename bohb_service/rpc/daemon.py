@@ -24,6 +24,9 @@ from bohb_service.rpc.serialisers import MSGPACK, UNREADABLE, dumps_for_stock_cl
 from bohb_service.security.credentials import Credentials, server_context
 from bohb_service.security.tokens import Role
 
+IDLE_S = 180.0
+"""After so many seconds without a byte a peer is gone, unless told otherwise: three lease terms of a minute."""
+
 _MAX_CONNECTIONS = 16384
 
 _LONGEST_ROUND_S = 2.0
@@ -85,7 +88,7 @@ class LoopDaemon(server.Daemon):  # type: ignore[misc]  # Pyro5 is untyped
     current: Call
 
     def __init__(
-        self, address: str, port: int, clock: Clock, credentials: Credentials | None = None, *, idle_s: float = 180.0
+        self, address: str, port: int, clock: Clock, credentials: Credentials | None = None, *, idle_s: float = IDLE_S
     ) -> None:
         self._check_address(address, port)
         # Made first: nothing is left open when the credentials cannot be used.

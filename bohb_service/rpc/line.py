@@ -1,6 +1,7 @@
 """One connection to a Pyro5 daemon, as a client: connect, TLS, introduction, then calls, each within its time."""
 
 import contextlib
+import reprlib
 import socket
 import ssl
 import time
@@ -195,4 +196,4 @@ def _told(value: Any) -> str:
     match value:
         case {"__class__": str(), "args": [str() as message, *_]}:
             return message
-    return str(value)[:200]
+    return value[:200] if isinstance(value, str) else reprlib.repr(value)

@@ -67,10 +67,10 @@ class EventLoop:
     Args:
         listener: A listening socket.
         clock: For limits and the tick.
-        handshakes: Makes TLS handshakes, or None where connections are in clear.
-        tokens: Secrets that peers must prove, or None.
         idle_s: After so long without a byte from it a peer is gone; no wait for an answer may be as long.
         max_connections: How many peers there may be.
+        handshakes: Makes TLS handshakes, or None where connections are in clear.
+        tokens: Secrets that peers must prove, or None.
         tick_s: How often `on_tick` is called, in seconds.
     """
 
@@ -79,10 +79,10 @@ class EventLoop:
         listener: socket.socket,
         clock: Clock,
         *,
+        idle_s: float,
+        max_connections: int,
         handshakes: Handshakes | None = None,
         tokens: Mapping[Role, bytes] | None = None,
-        idle_s: float = 180.0,
-        max_connections: int = 16384,
         tick_s: float = 0.25,
     ) -> None:
         self.handler: Handler | None = None

@@ -12,7 +12,7 @@ from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, ProtocolError, UnknownSessionError
 from bohb_service.rpc import wire
 from bohb_service.rpc.connection import Connection
-from bohb_service.rpc.daemon import LoopDaemon, Parked
+from bohb_service.rpc.daemon import IDLE_S, LoopDaemon, Parked
 from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.loop import EventLoop
 from bohb_service.rpc.messages import PROTOCOL_VERSION, Answer, Registration, Request, WorkerInfo
@@ -204,7 +204,7 @@ class Server:
         TransportError: The address cannot be listened on, or the external name server does not answer.
     """
 
-    def __init__(self, endpoint: Endpoint, study: str, clock: Clock, *, idle_s: float = 180.0) -> None:
+    def __init__(self, endpoint: Endpoint, study: str, clock: Clock, *, idle_s: float = IDLE_S) -> None:
         endpoint.check()
         self._endpoint, self._clock = endpoint, clock
         self._daemon = LoopDaemon(endpoint.address, endpoint.port, clock, endpoint.credentials, idle_s=idle_s)

@@ -5,8 +5,9 @@ msgpack and plain values only.
 """
 
 import math
+import reprlib
 from collections.abc import Callable
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from typing import Any, TypeVar, get_args
 
 from bohb_service.errors import ProtocolError
@@ -56,6 +57,45 @@ def _parsed(what: str, parse: Callable[[Any], T], data: bytes) -> T:
         raise ProtocolError(f"a {what} has not the form that protocol expects: {error}") from error
 
 
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise TypeError(f"{reprlib.repr(value)} is no text")
+    return value
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{reprlib.repr(value)} is no integer")
+    return value
+
+
+def _few(values: list[Any], most: int) -> list[Any]:
+    if len(values) > most:
+        raise ValueError(f"{len(values)} entries, and at most {most} are taken")
+    return values
+
+
+def _integers(values: list[Any]) -> tuple[int, ...]:
+    return tuple(map(_integer, _few(values, _MAX_LEASES)))
+
+
+def _number(value: Any) -> float:
+    if type(value) not in {int, float} or not math.isfinite(value):
+        raise TypeError(f"{reprlib.repr(value)} is no finite number")
+    return float(value)
+
+
+def _optional(parse: Callable[[Any], T], value: Any) -> T | None:
+    return None if value is None else parse(value)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if type(value) is not dict:
+        raise TypeError(f"{reprlib.repr(value)} is no mapping")
+    _check_plain(value)
+    return value
+
+
 def _is_loss(value: float) -> bool:
     return type(value) is not bool and math.isfinite(value)
 
@@ -75,7 +115,7 @@ def _check_plain(value: Any, depth: int = 0) -> None:
         case dict():
             for key, item in value.items():
                 if type(key) is not str:
-                    raise TypeError(f"key {key!r} is no text")
+                    raise TypeError(f"key {reprlib.repr(key)} is no text")
                 _check_plain(item, depth + 1)
         case list():
             for item in value:
@@ -115,7 +155,7 @@ def _parse_outcome(plain: list[Any]) -> Outcome:
             return Failed(reason, *texts, _duration(seconds), _curve(curve))
         case ["released", reason, str() as message] if reason in _RELEASES:
             return Released(reason, message[:_MAX_TEXT])
-    raise ValueError(f"unknown outcome {str(plain)[:80]}")
+    raise ValueError(f"unknown outcome {reprlib.repr(plain)}")
 
 
 def _pack_job(job: Job) -> list[Any]:
@@ -125,26 +165,15 @@ def _pack_job(job: Job) -> list[Any]:
 
 def _parse_job(plain: list[Any]) -> Job:
     lease, (configuration, rung), attempt, config, budget, previous_budget, seed = plain
-    return Job(lease, TrialId(configuration, rung), attempt, config, budget, previous_budget, seed)
-
-
-def _few(values: list[Any], most: int) -> list[Any]:
-    if len(values) > most:
-        raise ValueError(f"{len(values)} entries, and at most {most} are taken")
-    return values
-
-
-def _integers(values: list[Any]) -> tuple[int, ...]:
-    for value in _few(values, _MAX_LEASES):
-        if type(value) is not int:
-            raise TypeError(f"a {type(value).__name__} is no integer")
-    return tuple(values)
+    _integers([lease, configuration, rung, attempt, seed])
+    trial, previous = TrialId(configuration, rung), _optional(_number, previous_budget)
+    return Job(lease, trial, attempt, _mapping(config), _number(budget), previous, seed)
 
 
 def _lease_keys(values: list[Any]) -> tuple[LeaseKey, ...]:
     for lease, epoch in _few(values, _MAX_LEASES):
         if type(lease) is not int or type(epoch) is not str:
-            raise TypeError(f"a {type(lease).__name__} and a {type(epoch).__name__} are no lease")
+            raise TypeError(f"{reprlib.repr(lease)} of {reprlib.repr(epoch)} is no lease")
     return tuple((lease, epoch) for lease, epoch in values)
 
 
@@ -204,7 +233,8 @@ def pack_answer(answer: Answer) -> bytes:
 
 def _parse_answer(plain: Any) -> Answer:
     acks, jobs, lost, prefetch, stop = plain
-    return Answer(tuple(acks), tuple(_parse_job(job) for job in jobs), tuple(lost), prefetch, stop)
+    parsed = tuple(_parse_job(job) for job in jobs)
+    return Answer(_integers(acks), parsed, _integers(lost), _integer(prefetch), _optional(_text, stop))
 
 
 def unpack_answer(data: bytes) -> Answer:
@@ -223,11 +253,8 @@ def pack_info(info: WorkerInfo) -> bytes:
 
 def _parse_info(plain: Any) -> WorkerInfo:
     worker, host, pid, started, version, protocol, spec, running, machine = plain
-    names = (worker, host, version, machine)
-    for text, longest in (*((name, _MAX_NAME) for name in names), (spec, _MAX_SPEC)):
-        if type(text) is not str:
-            raise TypeError(f"a {type(text).__name__} is no text")
-        if len(text) > longest:
+    for text, longest in (*((name, _MAX_NAME) for name in (worker, host, version, machine)), (spec, _MAX_SPEC)):
+        if len(_text(text)) > longest:
             raise ValueError(f"a text of {len(text)} characters is longer than {longest}")
     if not 0 < int(pid) < 2**31:
         raise ValueError(f"{pid} is no process id")
@@ -249,18 +276,46 @@ def pack_registration(registration: Registration) -> bytes:
     return pack(astuple(registration))
 
 
+def _parse_registration(plain: Any) -> Registration:
+    (
+        session,
+        study,
+        spec,
+        options,
+        folder,
+        study_id,
+        seconds,
+        memory_mb,
+        lease_s,
+        heartbeat_s,
+        wait_s,
+        epoch,
+        foreign,
+    ) = plain
+    return Registration(
+        session=_text(session),
+        study=_text(study),
+        worker_spec=_text(spec),
+        worker_options=_mapping(options),
+        configurations=_text(folder),
+        study_id=_text(study_id),
+        limit_seconds=_optional(_duration, seconds),
+        limit_memory_mb=_optional(_integer, memory_mb),
+        lease_s=_duration(lease_s),
+        heartbeat_s=_duration(heartbeat_s),
+        wait_s=_duration(wait_s),
+        epoch=_text(epoch),
+        foreign=_integers(foreign),
+    )
+
+
 def unpack_registration(data: bytes) -> Registration:
     """What the master says at a registration.
 
     Raises:
         ProtocolError: The message has not the right form.
     """
-
-    def parse(plain: Any) -> Registration:
-        registration = Registration(*plain)
-        return replace(registration, foreign=_integers(list(registration.foreign)))
-
-    return _parsed("registration", parse, data)
+    return _parsed("registration", _parse_registration, data)
 
 
 def pack_goodbye(session: str, unstarted: tuple[int, ...], reason: str) -> bytes:
@@ -270,9 +325,7 @@ def pack_goodbye(session: str, unstarted: tuple[int, ...], reason: str) -> bytes
 
 def _parse_goodbye(plain: Any) -> tuple[str, tuple[int, ...], str]:
     session, unstarted, reason = plain
-    if type(session) is not str or type(reason) is not str:
-        raise TypeError("session or reason is no text")
-    return session, _integers(unstarted), reason[:_MAX_TEXT]
+    return _text(session), _integers(unstarted), _text(reason)[:_MAX_TEXT]
 
 
 def unpack_goodbye(data: bytes) -> tuple[str, tuple[int, ...], str]:

@@ -137,7 +137,7 @@ class Conversation:
                 self.outbox.pending = None
             return None
         self.outbox.answered(answer.acks)
-        self._note(answer)
+        self._note(answer, held)
         self._last_exchange = self._clock.monotonic()
         took = self._last_exchange - started
         has_waited = request.wait_s > 0.0 and (not answer.jobs or took > _REST_S)
@@ -149,11 +149,11 @@ class Conversation:
             self._rest_until = self._last_exchange + _REST_S
         return answer
 
-    def _note(self, answer: Answer) -> None:
+    def _note(self, answer: Answer, held: tuple[int, ...]) -> None:
         assert self.registration is not None
         self._prefetch = answer.prefetch
-        for lease in answer.acks:
-            self._epochs.pop(lease, None)
+        owed = {*held, *self.outbox.leases}
+        self._epochs = {lease: epoch for lease, epoch in self._epochs.items() if lease in owed}
         self._epochs.update((job.lease, self.registration.epoch) for job in answer.jobs)
 
     def say_goodbye(self, unstarted: tuple[int, ...], reason: str) -> None:

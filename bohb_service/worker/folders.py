@@ -43,23 +43,24 @@ class Folders:
         return LogFile(self.logs / f"{re.sub(r'[^A-Za-z0-9._-]', '_', worker)}.log")
 
 
-def find_folders(registration: Registration, scratch: Path | None) -> Folders:
+def find_folders(registration: Registration, scratch: Path | None, logs: Path | None = None) -> Folders:
     """The folders of the master if they can be seen from here, otherwise ones of this machine.
 
     Args:
         registration: Names the master's folder and the study.
         scratch: Parent of the folder on this machine; by default the system's for temporary files.
+        logs: Folder for the output of objectives; by default beside the directories of configurations.
 
     Raises:
         StudyError: A folder cannot be made, or belongs to someone else.
     """
     shared = Path(registration.configurations)
     if _is_of_study(shared, registration.study_id):
-        found = Folders(shared, shared.parent / "logs", is_shared=True)
+        found = Folders(shared, logs or shared.parent / "logs", is_shared=True)
         if _can_make(found.logs):
             return found
     root = (scratch or Path(tempfile.gettempdir())) / registration.study_id
-    local = Folders(root, root / "logs", is_shared=False)
+    local = Folders(root, logs or root / "logs", is_shared=False)
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         local.logs.mkdir(mode=0o700, exist_ok=True)

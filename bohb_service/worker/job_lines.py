@@ -11,9 +11,6 @@ from bohb_service.scheduler.replies import Job
 
 log = logging.getLogger("bohb_service.worker")
 
-_BURST = 200.0
-_LINES_PER_S = 20.0
-
 
 class JobLines:
     """Writes a line for each step of a job; where jobs are very short, most lines are left out and counted.
@@ -24,7 +21,7 @@ class JobLines:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._rate = LineRate(_BURST, _LINES_PER_S)
+        self._rate = LineRate()
 
     def started(self, job: Job) -> None:
         """A job came to its turn."""

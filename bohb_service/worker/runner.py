@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
@@ -86,6 +85,7 @@ class WorkerRunner:
         self._prefetch = 1
         self._giving_back: set[int] = set()
         self._disowned: set[int] = set()
+        self._head: int | None = None
         self._head_since = 0.0
         self._job_s = 0.0
         self._is_draining = False
@@ -145,7 +145,8 @@ class WorkerRunner:
         if now < due:
             self._wait(due, alarms_only=self._conversation.is_gathering)
         elif self._conversation.needs_registration:
-            self._register()
+            if (registration := self._conversation.register(self._held)) is not None:
+                self._adopt(registration)
         else:
             self._exchange()
         return None
@@ -194,11 +195,6 @@ class WorkerRunner:
 
     # -- the master ------------------------------------------------------------------------------------------
 
-    def _register(self) -> None:
-        registration = self._conversation.register(self._held)
-        if registration is not None:
-            self._adopt(registration)
-
     def _adopt(self, registration: Registration) -> None:
         """Start the objective process for this study; keep the one of the same study."""
         limits = Limits(registration.limit_seconds, registration.limit_memory_mb)
@@ -214,9 +210,7 @@ class WorkerRunner:
             self._giving_back.clear()
             self._disowned.clear()
         self._study_id = registration.study_id
-        self._folders = find_folders(registration, self._scratch)
-        if self._logs is not None:
-            self._folders = replace(self._folders, logs=self._logs)
+        self._folders = find_folders(registration, self._scratch, self._logs)
         spec = self._info.spec or registration.worker_spec
         output = self._folders.log(self._info.worker)
         launch = Launch(spec, registration.worker_options, output)
@@ -308,7 +302,10 @@ class WorkerRunner:
         """Whether this is the end of a disowned job; also note that the process has turned to another one."""
         if isinstance(event, Reported | Broken):
             return False
-        self._head_since = self._clock.monotonic()
+        assert self._supervisor is not None
+        head = next(iter(self._supervisor.held), None)
+        if head != self._head or isinstance(event, Started):
+            self._head, self._head_since = head, self._clock.monotonic()
         lease = event.job.lease
         if isinstance(event, Started) or lease not in self._disowned:
             return False

@@ -424,16 +424,16 @@ def test_what_is_held_counts_against_what_may_be_held(house):
     peer = Peer(here)
     Peer(here, "other")
     held = ()
-    for _ in range(3):  # two exchanges of 10 ms take as long as four jobs of 5 ms beside the running one
-        job = peer.ask(running=held, turnaround_s=0.01).jobs[0]
-        peer.ask(results=((job.lease, Completed(1.0, seconds=0.005)),), running=held, max_jobs=0, wait_s=0.0)
+    for _ in range(3):  # two exchanges of 40 ms take as long as eight jobs of 10 ms beside the running one
+        job = peer.ask(running=held, turnaround_s=0.04).jobs[0]
+        peer.ask(results=((job.lease, Completed(1.0, seconds=0.01)),), running=held, max_jobs=0, wait_s=0.0)
     here.pump()
     leases = ()
-    while len(leases) < 5:
+    while len(leases) < 9:
         answer = peer.ask(running=leases, max_jobs=16)
-        assert answer.prefetch == 5
+        assert answer.prefetch == 9
         leases += tuple(job.lease for job in answer.jobs)
-    assert len(leases) == 5
+    assert len(leases) == 9
     full = peer.ask(running=leases, max_jobs=16)
     assert len(full.jobs) == 1
     assert set(peer.ask(running=(*leases, full.jobs[0].lease), max_jobs=0, wait_s=0.0).lost) == set()

@@ -287,7 +287,7 @@ def test_of_what_is_left_nobody_gets_more_than_an_even_share(house, n_left):
     held = {peer.name: () for peer in peers}
     for peer in peers:
         job = peer.ask(turnaround_s=0.01).jobs[0]
-        held[peer.name] = ((job.lease, Completed(1.0, seconds=0.005)),)
+        held[peer.name] = ((job.lease, Completed(1.0, seconds=0.015)),)
     here.pump()
     for peer in peers:
         peer.ask(results=held[peer.name], max_jobs=0, wait_s=0.0)

@@ -12,18 +12,21 @@ from collections import deque
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from bohb_service.api.study_run import StudyRun
 from bohb_service.errors import MasterUnreachableError, ProtocolError, UnknownSessionError
+from bohb_service.line_rate import LineRate
 from bohb_service.rpc.messages import FAULT, Answer, Registration, Report, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 from bohb_service.study import parse_study
 from bohb_service.worker import runner
+from bohb_service.worker.events import Dropped, Finished, Started
 from bohb_service.worker.runner import WorkerRunner
 
 OBJECTIVES = Path(__file__).parents[1] / "objectives.py"
@@ -557,6 +560,24 @@ def test_a_new_job_waits_for_none_that_is_dropped(master, tmp_path, monkeypatch)
     assert isinstance(one.outcomes[3], Completed)
 
 
+def test_a_job_behind_the_running_one_that_is_dropped_makes_that_no_new_one(master):
+    one = WorkerRunner(master("ok", "ok", "ok"), INFO)
+    first, second, third = one._link.master.waiting
+    supervisor = one._supervisor = SimpleNamespace(held=(0, 1, 2))
+    since = []
+    for event, held in (
+        (Started(first), (0, 1, 2)),
+        (Dropped(second), (0, 2)),
+        (Dropped(first), (2,)),
+        (Started(third), (2,)),
+        (Finished(third, Completed(0.5)), ()),
+    ):
+        supervisor.held, one._head_since = held, 0.0
+        one._take_events([event])
+        since.append(one._head_since > 0.0)
+    assert since == [True, False, True, True, True]
+
+
 # -- leases of another history of the study ------------------------------------------------------------------------
 
 
@@ -873,8 +894,7 @@ print(code, sorted(heavy & sys.modules.keys()))
 
 
 def test_lines_on_very_many_jobs_are_counted(master, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr("bohb_service.worker.job_lines._BURST", 30.0)
-    monkeypatch.setattr("bohb_service.worker.job_lines._LINES_PER_S", 0.0)
+    monkeypatch.setattr("bohb_service.worker.job_lines.LineRate", lambda: LineRate(30.0, 0.0))
     one = master(*[{"x": 0.0, "y": lease / 1000} for lease in range(100)], worker="NoOp", prefetch=16)
     with caplog.at_level(logging.INFO, "bohb_service.worker"):
         assert run(one, tmp_path) == 0

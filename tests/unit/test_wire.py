@@ -9,8 +9,10 @@ import pytest
 
 from bohb_service.errors import ProtocolError
 from bohb_service.rpc import wire
-from bohb_service.rpc.messages import PROTOCOL_VERSION, Request, WorkerInfo
+from bohb_service.rpc.messages import PROTOCOL_VERSION, Answer, Request, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Failed
+from bohb_service.scheduler.replies import Job
+from bohb_service.scheduler.trial import TrialId
 
 OK = ["s1", 1, [], [], [], 0, 0.0, 0.0]
 
@@ -78,6 +80,56 @@ def test_every_part_of_an_introduction_is_checked(place, value):
     plain[place] = value
     with pytest.raises(ProtocolError, match="a registration has not the form"):
         wire.unpack_info(wire.pack(plain))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        *((0, ["x"]), (0, 5), (1, None), (1, [5]), (2, [True]), (2, None), (3, "x"), (3, 1.5), (3, None), (4, 5)),
+        *(((1, 0, place), "x") for place in range(7)),
+        *(((1, 0, 1), [1, "x"]), ((1, 0, 3), {1: 2}), ((1, 0, 4), None), ((1, 0, 4), math.nan), ((1, 0, 6), 0.5)),
+    ],
+)
+def test_every_part_of_an_answer_is_checked(place, value):
+    job = Job(7, TrialId(3, 1), 2, {"x": 0.5, "n": None}, 3.0, 1.0, 99)
+    answer = Answer((1,), (job,), (2,), 3, "bye")
+    assert wire.unpack_answer(wire.pack_answer(answer)) == answer
+    plain = wire.unpack(wire.pack_answer(answer))
+    *way, last = place if isinstance(place, tuple) else (place,)
+    part = plain
+    for step in way:
+        part = part[step]
+    part[last] = value
+    with pytest.raises(ProtocolError, match="a answer has not the form"):
+        wire.unpack_answer(wire.pack(plain))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        *((place, 5) for place in (0, 1, 2, 3, 4, 5, 11, 12)),
+        *((place, "x") for place in (3, 6, 7, 8, 9, 10, 12)),
+        *((place, None) for place in (0, 3, 8, 9, 10, 11)),
+        *((3, {1: 2}), (6, -1.0), (7, 1.5), (8, math.inf), (12, ["x"])),
+    ],
+)
+def test_every_part_of_what_a_worker_is_told_at_its_registration_is_checked(place, value):
+    plain = ["s", "t", "m:C", {"a": [1]}, "/c", "id", None, 100, 60.0, 15.0, 20.0, "e", [4]]
+    assert wire.unpack_registration(wire.pack(plain)).foreign == (4,)
+    plain[place] = value
+    with pytest.raises(ProtocolError, match="a registration has not the form"):
+        wire.unpack_registration(wire.pack(plain))
+
+
+def test_what_is_wrong_is_shown_in_short():
+    huge = ["y" * (4 << 20), {"z" * (1 << 20): 1}]
+    for plain in ([huge, 1, [], [], [], 0, 0.0, 0.0], ["s1", 1, [[1, huge]], [], [], 0, 0.0, 0.0]):
+        with pytest.raises(ProtocolError) as caught:
+            wire.unpack_request(wire.pack(plain))
+        assert len(str(caught.value)) < 300
+    with pytest.raises(ProtocolError) as caught:
+        wire.unpack_goodbye(wire.pack([huge, [], ""]))
+    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("plain", [[], [1, [], ""], ["s1", ["x"], ""], ["s1", [], 5], ["s1", 5, ""], "s1", None])

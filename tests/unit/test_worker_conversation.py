@@ -132,6 +132,19 @@ def test_leases_are_told_with_the_epoch_in_which_they_were_granted():
     assert master.infos[-1].running == ((1, "epoch"), (3, "later"))
 
 
+def test_epochs_are_kept_for_what_is_held_or_not_acknowledged_alone():
+    talk, master, _ = conversation_of(0, 1, 2, 3, prefetch=4)
+    talk.outbox.add(1, Completed(0.5))
+    master.answer = Answer(lost=(2,), prefetch=4)
+    talk.exchange((0, 2, 3), 0)
+    assert talk._epochs.keys() == {0, 1, 2, 3}
+    talk.exchange((0, 3), 0)
+    assert talk._epochs.keys() == {0, 1, 3}
+    master.answer = Answer(acks=(1,), prefetch=4)
+    talk.exchange((0,), 0)
+    assert talk._epochs.keys() == {0}
+
+
 def test_outcomes_of_leases_that_were_never_granted_are_forgotten():
     talk, master, _ = conversation_of(0, 1, prefetch=2)
     talk.outbox.add(0, Completed(0.5))
