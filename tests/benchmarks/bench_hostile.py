@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python tests/benchmarks/bench_hostile.py [NAME ...]
 
 A real `bohb-master run --credentials` and eight light workers over TLS; each attack goes on for a while. Columns: how
-many times slower the fleet's exchanges came (pauses of 10 ms between them), their mean and longest time in ms, those
-that failed, the master's memory at most above its level before all attacks in MB, peers refused, lines logged for them.
+many times slower the fleet's exchanges came than right before (pauses of 10 ms between them), how many times longer
+they took, their mean and longest time in ms, those that failed, the master's memory at most above its level before all
+attacks in MB, peers refused, lines logged for them.
 """
 
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bohb_service.rpc.pyro import raise_descriptor_limit
-from tests.hostile.attacks import ATTACKS
+from tests.hostile.catalogue import ATTACKS
 from tests.hostile.scene import HEADER, as_line, at_work
 
 

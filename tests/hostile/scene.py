@@ -16,9 +16,12 @@ from typing import Any
 import psutil
 import yaml
 
+from bohb_service._version import VERSION
 from bohb_service.api.find_master import access_of
 from bohb_service.journal.run_directory import RunDirectory
-from bohb_service.rpc.client import AdminClient
+from bohb_service.rpc.client import AdminClient, MasterClient
+from bohb_service.rpc.locate import ByNameServer
+from bohb_service.rpc.messages import WorkerInfo
 from tests.hostile import fleet
 from tests.intruders import Keys, make_keys
 from tests.polling import wait_until
@@ -56,7 +59,7 @@ class Damage:
     """What an attack did.
 
     Attributes:
-        before: Pace of the fleet before it.
+        before: Pace of the fleet right before it.
         during: Pace while it went on.
         grown_bytes: How much more memory the master had at most than before all attacks.
         jump_bytes: The same, compared with the moment before this attack.
@@ -77,6 +80,11 @@ class Damage:
     def slow_down(self) -> float:
         """How many times slower the fleet was."""
         return self.before.rate / max(self.during.rate, 1e-9)
+
+    @property
+    def latency_ratio(self) -> float:
+        """How many times longer its exchanges took."""
+        return self.during.latency_s / max(self.before.latency_s, 1e-9)
 
 
 class Scene:
@@ -116,6 +124,7 @@ class Scene:
         Args:
             attack: Called with the scene and with what tells it when it is over.
         """
+        pace = self._watched(lambda is_over: None, WINDOW_S)[0]
         before, lines, memory = self.refused(), self._refusal_lines(), self._master.memory_info().rss
         began = time.monotonic()
         during, most = self._watched(lambda is_over: attack(self, is_over), WINDOW_S)
@@ -123,7 +132,18 @@ class Scene:
         after = self.refused()
         refused = {reason: n - before.get(reason, 0) for reason, n in after.items() if n > before.get(reason, 0)}
         lines = self._refusal_lines() - lines
-        return Damage(self.peace, during, most - self.level, most - memory, refused, lines, seconds)
+        return Damage(pace, during, most - self.level, most - memory, refused, lines, seconds)
+
+    def join(self, name: str) -> None:
+        """Let one more worker register, as every worker does, and leave.
+
+        Raises:
+            BohbError: It was not let in within its time.
+        """
+        client = MasterClient(ByNameServer(f"127.0.0.1:{self.port}", "hostile", self.keys.access()))
+        with contextlib.closing(client):
+            client.register(WorkerInfo(name, "elsewhere", 1, 0.0, VERSION))
+            client.goodbye((), "enough")
 
     def status(self) -> dict[str, Any]:
         """What the master says."""
@@ -232,9 +252,10 @@ def _process(command: list[Any], environment: dict[str, str], stderr: Any) -> It
 def as_line(name: str, damage: Damage) -> str:
     """An attack as a row of a table under `HEADER`."""
     during = damage.during
-    pace = f"{damage.slow_down:5.2f}x {1e3 * during.latency_s:7.2f} {1e3 * during.worst_s:7.0f} {during.failures:4d}"
+    slower = f"{damage.slow_down:5.2f}x {damage.latency_ratio:6.1f}x"
+    pace = f"{slower} {1e3 * during.latency_s:7.2f} {1e3 * during.worst_s:7.0f} {during.failures:4d}"
     refused = f"{sum(damage.refused.values()):7d} {damage.log_lines:4d}"
     return f"{name:<34} {pace} {damage.grown_bytes / 2**20:+7.1f} {refused} {damage.seconds:5.1f}"
 
 
-HEADER = f"{'attack':<34} slower mean ms   worst fail      MB refused  log     s"
+HEADER = f"{'attack':<34} slower latency mean ms   worst fail      MB refused  log     s"
