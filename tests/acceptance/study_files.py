@@ -64,4 +64,4 @@ def status(run_cli: Any, directory: Path) -> dict[str, Any]:
 
 def wait_for_results(directory: Path, n: int) -> None:
     """Wait until the journal holds so many results."""
-    wait_until(lambda: (directory / "journal.sqlite").exists() and len(outcomes(directory)) >= n)
+    wait_until(lambda: (directory / "journal.sqlite").exists() and len(outcomes(directory)) >= n, seconds=30)
