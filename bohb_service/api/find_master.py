@@ -47,13 +47,16 @@ def by_run_directory(path: Path, credentials: Path | None = None) -> Connect:
         credentials: What a worker shows; None: as the run directory says.
     """
     directory = RunDirectory(path)
+    is_warned = False
 
     def connect() -> Line:
         address = directory.read_address()
         if address is None:
             raise MasterUnreachableError(f"no master serves {path} now; start one with `bohb-master run`")
         access = access_of(address, "worker", credentials)
-        if access.insecure:
+        nonlocal is_warned
+        if access.insecure and not is_warned:
+            is_warned = True
             log.warning("insecure: whoever can write to %s decides which master gives jobs to this worker", path)
         return ByNameServer(format_address(reachable_host(address), address.port), address.study, access)()
 

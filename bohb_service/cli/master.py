@@ -7,7 +7,7 @@ import click
 
 from bohb_service._version import VERSION
 from bohb_service.cli.edge import guarded, print_json, print_run
-from bohb_service.cli.options import Address, option
+from bohb_service.cli.options import Address, Seconds, option
 from bohb_service.errors import StudyError
 
 _EPILOG = """\b
@@ -80,14 +80,14 @@ def main() -> None:
 @option("--insecure", is_flag=True, help="Let other machines connect without credentials, in a network that you trust.")
 @option(
     "--lease",
-    type=click.FloatRange(min=1),
+    type=Seconds(min=1),
     default=60.0,
     show_default=True,
     help="Seconds after which a worker that gives no sign of life loses its job; it gives four in that time.",
 )
 @option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=5.0,
     show_default=True,
     help="Seconds that a worker whose connection broke may take to come back.",

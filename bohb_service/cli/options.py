@@ -1,5 +1,6 @@
 """What the options of both commands have in common."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,19 @@ def option(name: str, *more: str, **settings: Any) -> Callable[[click.decorators
     """
     variable = "BOHB_" + name.removeprefix("--").replace("-", "_").upper()
     return click.option(name, *more, envvar=variable, show_envvar=True, **settings)
+
+
+class Seconds(click.FloatRange):
+    """A finite number of seconds."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, checked."""
+        seconds: float = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no finite number of seconds", param, ctx)
+        return seconds
 
 
 class Address(click.ParamType[str]):

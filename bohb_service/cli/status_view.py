@@ -242,10 +242,10 @@ def _problems(status: Status, width: int, most: int | None) -> list[Text]:
     if most is not None:
         lost = lost[-1:] if failures else lost[-most:]
         failures = failures[-(most - len(lost)) :]
-    lines = _security(status) + failures + lost
-    for line in lines:
+    security, lines = _security(status), failures + lost
+    for line in lines if most is None else security + lines:
         line.truncate(width, overflow="ellipsis")
-    return lines
+    return security + lines
 
 
 def _security(status: Status) -> list[Text]:

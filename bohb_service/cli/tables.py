@@ -39,7 +39,7 @@ def status_table(status: Mapping[str, Any]) -> RenderableType:
     where = f"master: {master['host']}:{master['port']}, pid {master['pid']} on {master['hostname']}" if master else ""
     if "master" in status and not master and status["state"] in {"running", "refitting"}:
         where = "Its master does not answer from here; this is what the journal says."
-    return stack((_StatusTable(status), plain(f"\n{where}", "dim") if where else None))
+    return stack((_StatusTable(status), Text() if where else None, plain(where, "dim") if where else None))
 
 
 def results_table(run: Run, top: int = 10) -> RenderableType:

@@ -115,7 +115,7 @@ def _watch_live(run: StudyRun) -> None:
 
 def _warn_of_security(endpoint: Endpoint) -> None:
     """Say what is not as safe as it should be, or will not be for long."""
-    if endpoint.security == "insecure":
+    if endpoint.insecure and endpoint.security == "insecure":
         log.warning(
             "insecure: whoever can connect to %s may take jobs, report results and stop the run; "
             "`bohb-master credentials` mends that",

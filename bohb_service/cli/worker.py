@@ -9,7 +9,7 @@ import click
 from bohb_service._version import VERSION
 from bohb_service.cli.edge import guarded
 from bohb_service.cli.lines import configure_logging
-from bohb_service.cli.options import Address, option
+from bohb_service.cli.options import Address, Seconds, option
 from bohb_service.errors import StudyError
 
 log = logging.getLogger("bohb_service.cli")
@@ -56,7 +56,7 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker
 )
 @option(
     "--orphan-timeout",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     default=3600.0,
     show_default=True,
     help="Seconds without a master after which the worker gives up.",

@@ -51,6 +51,12 @@ class SqliteJournal:
         """
         if path.exists():
             raise JournalError(f"{path} exists already; remove it or choose another run directory")
+        log = path.with_name(path.name + "-wal")
+        if log.exists():
+            raise JournalError(
+                f"{log} is there without its journal {path}, which was moved or lost: put that back to go on, "
+                "or remove the -wal and -shm files to begin anew"
+            )
         draft = path.with_name(path.name + ".new")
         draft.unlink(missing_ok=True)
         try:
@@ -77,6 +83,9 @@ class SqliteJournal:
         """
         if not path.is_file():
             raise JournalError(f"there is no journal at {path}; check the run directory")
+        if not read_only:
+            # A writer that closes a damaged file would first fold the write-ahead log into it, and change it for ever.
+            cls.open(path, read_only=True).close()
         options = "mode=ro" if read_only else "mode=rw"
         if read_only and not os.access(path.parent, os.W_OK) and not path.with_name(path.name + "-wal").exists():
             options += "&immutable=1"  # nobody writes it, and a reader could not make its shared-memory file here
@@ -84,8 +93,9 @@ class SqliteJournal:
             uri = f"{path.absolute().as_uri()}?{options}"
             connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
             try:
-                cls._check(path, connection)
-                if not read_only:
+                if read_only:
+                    cls._check(path, connection)
+                else:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.execute("PRAGMA synchronous = FULL")
                 return cls(path, connection)
@@ -109,7 +119,10 @@ class SqliteJournal:
             )
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
-            raise JournalCorruptError(f"{path} is damaged ({verdict}); {_REMEDY}")
+            raise JournalCorruptError(
+                f"{path} is damaged ({verdict}); {_REMEDY}. If it was copied there just now, remove {path.name}-wal "
+                f"and {path.name}-shm, which belong to the file before, and copy it again"
+            )
 
     @property
     def meta(self) -> dict[str, str]:

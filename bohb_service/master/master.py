@@ -25,6 +25,7 @@ from bohb_service.line_rate import LineRate
 from bohb_service.master.books import Books
 from bohb_service.master.committer import Committer, Entry
 from bohb_service.master.dispatcher import Dispatcher
+from bohb_service.master.pace import MAX_PREFETCH
 from bohb_service.master.presence import Presence
 from bohb_service.master.proposer import Proposer
 from bohb_service.master.sessions import Pending, Session, Sessions
@@ -203,7 +204,9 @@ class Master:
             self._dispatcher.pace.record_turnaround(request.turnaround_s)
         acks = tuple([lease for lease, _ in request.results])
         wait_s = min(max(request.wait_s, 0.0), self.terms.wait_s)
-        pending = Pending(request.seq, reply, acks, lost, max(0, request.max_jobs), now + wait_s)
+        # Whoever does not say what it holds gets no more for that.
+        room = MAX_PREFETCH - self.books.leases.n_held_by(session.name)
+        pending = Pending(request.seq, reply, acks, lost, max(0, min(request.max_jobs, room)), now + wait_s)
         self.sessions.park(session, pending)
         self._serve_waiting()
         if session.pending is pending and wait_s == 0.0:

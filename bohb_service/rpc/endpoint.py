@@ -1,6 +1,5 @@
 """Where and how a master listens."""
 
-import contextlib
 import ipaddress
 from dataclasses import dataclass
 from typing import Literal
@@ -8,6 +7,7 @@ from typing import Literal
 from bohb_service.errors import CredentialsError, TransportError
 from bohb_service.rpc.pyro import is_loopback
 from bohb_service.security.credentials import Credentials, check_host
+from bohb_service.security.hosts import parse_hosts
 
 Security = Literal["tls", "loopback", "insecure"]
 
@@ -75,13 +75,21 @@ class Endpoint:
                 are name other hosts.
             TransportError: The address is none that peers could connect to.
         """
-        with contextlib.suppress(ValueError):
-            if ipaddress.ip_address(self.host).is_unspecified:
-                raise TransportError(
-                    f"{self.host} is no address that workers could connect to: give --host one of this machine's, "
-                    f"and --bind {self.host} to listen on all of them"
-                )
+        if _is_unspecified(self.host):
+            raise TransportError(
+                f"{self.host} is no address that workers could connect to: give --host one of this machine's, "
+                f"and --bind {self.host} to listen on all of them"
+            )
+        parse_hosts([self.host])
         if self.credentials is not None:
             check_host(self.credentials, self.host)
         if self.security == "insecure" and not self.insecure:
             raise self.unguarded(self.address)
+
+
+def _is_unspecified(host: str) -> bool:
+    """Whether a host is the address that stands for all of a machine's."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False

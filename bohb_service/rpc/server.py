@@ -125,8 +125,8 @@ class MasterObject:
     def _heard(self, session: str) -> None:
         """Note over which connection a session speaks."""
         connection = self._check_latest(self._connections.get(session))
-        if connection.session != session and self._connections.get(connection.session or "") is connection:
-            del self._connections[connection.session or ""]
+        if connection.session is not None and connection.session != session:
+            self._closed(connection)  # a connection is one worker's: the one before has lost it
         connection.session = session
         self._connections[session] = connection
 

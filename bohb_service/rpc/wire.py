@@ -22,6 +22,7 @@ MAX_INFO_BYTES = 1 << 20
 
 _MAX_POINTS = 1 << 14
 _MAX_TEXT = 1 << 16
+_MAX_REASON = 1000
 _MAX_NAME = 256
 _MAX_SPEC = 4096
 _MAX_LEASES = 4096
@@ -154,7 +155,7 @@ def _parse_outcome(plain: list[Any]) -> Outcome:
             texts = message[:_MAX_TEXT], detail[-_MAX_TEXT:]
             return Failed(reason, *texts, _duration(seconds), _curve(curve))
         case ["released", reason, str() as message] if reason in _RELEASES:
-            return Released(reason, message[:_MAX_TEXT])
+            return Released(reason, message[:_MAX_REASON])
     raise ValueError(f"unknown outcome {reprlib.repr(plain)}")
 
 
@@ -325,7 +326,7 @@ def pack_goodbye(session: str, unstarted: tuple[int, ...], reason: str) -> bytes
 
 def _parse_goodbye(plain: Any) -> tuple[str, tuple[int, ...], str]:
     session, unstarted, reason = plain
-    return _text(session), _integers(unstarted), _text(reason)[:_MAX_TEXT]
+    return _text(session), _integers(unstarted), _text(reason)[:_MAX_REASON]
 
 
 def unpack_goodbye(data: bytes) -> tuple[str, tuple[int, ...], str]:

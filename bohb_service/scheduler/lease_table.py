@@ -54,6 +54,10 @@ class LeaseTable:
         if not self._held[worker]:
             del self._held[worker]
 
+    def n_held_by(self, worker: str) -> int:
+        """Number of current leases of a worker."""
+        return len(self._held.get(worker, ()))
+
     def held_by(self, worker: str) -> list[int]:
         """Current leases of a worker, oldest number first."""
         return sorted(self._held.get(worker, ()))

@@ -111,3 +111,20 @@ def test_an_address_that_cannot_be_listened_on_is_said_so(run_cli, tmp_path):
         assert result.returncode == code
         assert phrase in result.stderr
         assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--lease", "--grace"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1e400"])
+def test_times_are_finite(run_cli, tmp_path, option, value):
+    result = run_cli("bohb-master", "run", write_study(tmp_path), option, value, "--run-dir", tmp_path / "run")
+    assert result.returncode == 2
+    assert option in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("host", ["head example", "10.1.2.3:90", "", "münchen.de"])
+def test_a_host_that_is_none_is_said_so_and_nothing_is_warned_of(run_cli, tmp_path, host):
+    result = run_cli("bohb-master", "run", write_study(tmp_path), "--host", host, "--run-dir", tmp_path / "run")
+    assert result.returncode == 2
+    assert "is no name or address of a machine" in result.stderr
+    assert "insecure" not in result.stderr

@@ -1134,3 +1134,15 @@ def test_the_name_of_a_worker_that_left_is_free_again(house):
     here = house()
     here.master.goodbye(Peer(here, pid=1).session, (), "bye")
     assert Peer(here, pid=2).ask().jobs
+
+
+def test_who_hides_what_it_holds_gets_no_more_for_that(house):
+    here = house(schedule=FullBudgetSchedule(1, 9), evaluations=500)
+    liar, honest = Peer(here, "liar"), Peer(here, "honest")
+    got = 0
+    for _ in range(30):
+        answers = liar.say(max_jobs=1, wait_s=20.0)
+        here.pump()
+        got += sum(len(answer.jobs) for answer in answers)
+    assert got == 16
+    assert len(honest.ask().jobs) == 1

@@ -1,5 +1,6 @@
 """Clients and the server, over real sockets."""
 
+import dataclasses
 import threading
 import time
 
@@ -313,3 +314,14 @@ def test_a_status_that_cannot_be_told_ends_nothing(server, service):
     client = registered(server)
     assert client.exchange(Request(1)) == service.answer
     client.close()
+
+
+def test_a_connection_is_one_workers(server, service):
+    service.register = lambda info: dataclasses.replace(REGISTRATION, session=info.worker)
+    client = worker_of(server)
+    client.register(INFO)
+    assert service.gone == []
+    client.register(dataclasses.replace(INFO, worker="w2"))
+    assert service.gone == [INFO.worker]
+    client.close()
+    wait_until(lambda: service.gone == [INFO.worker, "w2"])

@@ -552,3 +552,10 @@ def test_preview(width):
     assert "22 min 00 s on one worker" in text
     unlimited = dict.fromkeys(preview["plan"])
     assert "no limit" in text_of(preview_table({**preview, "plan": unlimited, "stop": {"seconds": 60}}), width)
+
+
+def test_the_status_ends_with_where_the_master_is_on_a_line_of_its_own():
+    master = {"host": "head", "port": 9090, "pid": 7, "hostname": "vm"}
+    lines = text_of(status_table({**status(), "master": master})).splitlines()
+
+    assert [line.strip() for line in lines[-2:]] == ["", "master: head:9090, pid 7 on vm"]

@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import os
 import re
@@ -292,3 +293,30 @@ def test_an_unusable_run_directory_is_said_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="choose another"):
         RunDirectory(tmp_path / "file" / "run").prepare()
+
+
+def test_a_log_without_its_journal_is_told_not_taken_over(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    journal = SqliteJournal.create(path, {"study": "old"})
+    journal.append([(1.0, StudyStopped("a"))])
+    path.rename(tmp_path / "moved")
+    with pytest.raises(JournalError, match=r"journal\.sqlite-wal is there without its journal"):
+        SqliteJournal.create(path, {"study": "new"})
+    journal.close()
+
+
+def test_a_damaged_journal_and_its_log_are_left_as_they_are(tmp_path):
+    path, log = tmp_path / "journal.sqlite", tmp_path / "journal.sqlite-wal"
+    journal = SqliteJournal.create(path, {"study": "s"})
+    journal.append([(float(n), StudyStopped("x" * 500)) for n in range(200)])
+    older = path.read_bytes()  # without what is in the log only
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(RESTART)")
+    journal.append([(float(n), StudyStopped("y" * 500)) for n in range(300)])
+    kept = log.read_bytes()
+    journal.close()
+    path.write_bytes(older)
+    log.write_bytes(kept)
+    with pytest.raises(JournalError, match=r"journal\.sqlite"):
+        SqliteJournal.open(path)
+    assert (path.read_bytes(), log.read_bytes()) == (older, kept)

@@ -215,8 +215,8 @@ def test_an_introduction_has_its_longest_texts(place, longest):
 
 
 def test_reasons_are_cut():
-    assert len(outcome_of(["released", "lost", "x" * 100_000]).message) == 65536
-    assert len(wire.unpack_goodbye(wire.pack_goodbye("s", (), "x" * 100_000))[2]) == 65536
+    assert len(outcome_of(["released", "lost", "x" * 100_000]).message) == 1000
+    assert len(wire.unpack_goodbye(wire.pack_goodbye("s", (), "x" * 100_000))[2]) == 1000
 
 
 @pytest.mark.parametrize("code", [0x30, 0x31, 0x32, 0x33, 5, 127])
