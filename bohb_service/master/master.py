@@ -340,7 +340,7 @@ class Master:
             elif self._is_drained():
                 self._finish("interrupted")
         elif not len(self.sessions):
-            self.left.set()
+            self._note_all_left()
 
     def _is_drained(self) -> bool:
         return self.is_draining and self.scheduler.state.running == 0
@@ -365,8 +365,12 @@ class Master:
             for session in self.sessions:
                 self._answer(session, ())
             if not len(self.sessions):
-                self.left.set()
+                self._note_all_left()
             self._committer.when_durable(self.ended.set)
+
+    def _note_all_left(self) -> None:
+        """Say that nobody is there any more, once the last goodbye is durable and was answered."""
+        self._committer.when_durable(lambda: self._post(self.left.set))
 
     def fail(self, error: Exception) -> None:
         """End the run with an error and stop answering: nothing that is not durable is ever acknowledged."""
