@@ -99,6 +99,13 @@ def worker_of(server: Server, access: Access | None = None) -> MasterClient:
     return MasterClient(ByNameServer(address_of(server), "study", access or Access("worker")))
 
 
+def registered_worker(server: Server, access: Access | None = None) -> MasterClient:
+    """The same, and it has introduced itself."""
+    client = worker_of(server, access)
+    client.register(INFO)
+    return client
+
+
 def admin_of(server: Server, access: Access | None = None) -> AdminClient:
     """A command's client, not connected yet."""
     return AdminClient(server.host, server.port, access or Access("admin"))

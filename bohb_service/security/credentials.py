@@ -16,19 +16,7 @@ from bohb_service.errors import CredentialsError
 from bohb_service.security.bundle import CA_FILE, CERTIFICATE_FILE, KEY_FILE, Kind, roles_of, token_file
 from bohb_service.security.guarded import GuardedFolder
 from bohb_service.security.inspection import CertificateFacts, inspect, is_for_host
-from bohb_service.security.tls_errors import explain_tls_error
 from bohb_service.security.tokens import TOKEN_BYTES, Role
-
-__all__ = [
-    "Credentials",
-    "Kind",
-    "check_host",
-    "client_context",
-    "days_left",
-    "explain_tls_error",
-    "load_credentials",
-    "server_context",
-]
 
 _TOKEN = re.compile(rf"[0-9a-f]{{{2 * TOKEN_BYTES}}}")
 _DAY_S = 86_400.0

@@ -26,13 +26,7 @@ from bohb_service.scheduler.events import StudyStopped, TrialCompleted, TrialLea
 from bohb_service.scheduler.outcomes import Completed, Released
 from bohb_service.scheduler.scheduler import Scheduler
 from bohb_service.scheduler.trial import REFIT_RUNG
-from tests.house import GatedJournal, Peer, houses
-
-
-@pytest.fixture
-def house():
-    with houses() as make:
-        yield make
+from tests.house import GatedJournal, Peer
 
 
 def test_a_worker_gets_jobs_and_delivers(house):

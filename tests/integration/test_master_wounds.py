@@ -15,15 +15,9 @@ from bohb_service.rpc import wire
 from bohb_service.rpc.messages import Request
 from bohb_service.scheduler.events import TrialCompleted, TrialRequeued
 from bohb_service.scheduler.outcomes import Completed, Released
-from tests.house import Peer, houses
-from tests.peers import INFO, Service, serving, stock_proxy, worker_of
+from tests.house import Peer
+from tests.peers import registered_worker, stock_proxy
 from tests.polling import wait_until
-
-
-@pytest.fixture
-def house():
-    with houses() as make:
-        yield make
 
 
 def test_a_lease_that_its_worker_never_got_goes_back_when_the_worker_does(house):
@@ -76,25 +70,8 @@ def test_no_job_is_given_to_a_worker_whose_connection_is_broken(house):
     assert waiting[0].jobs[0].trial == job.trial
 
 
-@pytest.fixture
-def service():
-    return Service()
-
-
-@pytest.fixture
-def server(service):
-    with serving(service) as server:
-        yield server
-
-
-def _client(server):
-    client = worker_of(server)
-    client.register(INFO)
-    return client
-
-
 def test_the_end_of_an_old_connection_does_not_evict_a_worker_that_has_a_new_one(server, service):
-    old, new = _client(server), _client(server)
+    old, new = registered_worker(server), registered_worker(server)
     new.exchange(Request(1))
     old.close()
     wait_until(lambda: server.loop.n_connections == 1)
@@ -104,7 +81,7 @@ def test_the_end_of_an_old_connection_does_not_evict_a_worker_that_has_a_new_one
 
 
 def test_a_connection_stands_for_one_session_only(server, service):
-    client = _client(server)
+    client = registered_worker(server)
     for session in ("unheard", "of", "s1"):
         client._session = session
         with contextlib.suppress(UnknownSessionError):
@@ -155,7 +132,7 @@ def test_an_argument_that_is_no_bytes_is_refused(server, service, argument):
 
 def test_a_bug_in_the_service_ends_the_run_and_is_no_hang(server, service):
     service.exchange = lambda *_: 1 / 0
-    client = _client(server)
+    client = registered_worker(server)
     with pytest.raises(MasterUnreachableError, match="ZeroDivisionError"):
         client.exchange(Request(1))
     client.close()

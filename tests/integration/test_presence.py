@@ -15,15 +15,9 @@ from bohb_service.rpc.messages import FAULT, WorkerInfo
 from bohb_service.scheduler.events import MasterStarted, TrialCompleted, TrialRequeued, WorkerJoined, WorkerLeft
 from bohb_service.scheduler.outcomes import Completed
 from bohb_service.scheduler.scheduler import Scheduler
-from tests.house import GatedJournal, Peer, houses
+from tests.house import GatedJournal, Peer
 
 REPLACED = "its process was replaced by another of the same name"
-
-
-@pytest.fixture
-def house():
-    with houses() as make:
-        yield make
 
 
 def restarted(house, before, epoch=""):

@@ -26,7 +26,6 @@ from bohb_service.rpc.serialisers import JSON, MSGPACK, dumps_for_stock_clients
 from tests.peers import (
     INFO,
     REGISTRATION,
-    Service,
     address_of,
     serving,
     status_of,
@@ -36,11 +35,6 @@ from tests.peers import (
 )
 
 EXPOSED = {"register", "exchange", "goodbye"}
-
-
-@pytest.fixture
-def service():
-    return Service()
 
 
 @pytest.fixture

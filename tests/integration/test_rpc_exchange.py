@@ -19,11 +19,11 @@ from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from tests.peers import (
     INFO,
     REGISTRATION,
-    Service,
     address_of,
     admin_of,
     admitted_socket,
     call_frame,
+    registered_worker,
     serving,
     status_of,
     stock_name_server,
@@ -33,27 +33,10 @@ from tests.polling import wait_until
 
 
 @pytest.fixture
-def service():
-    return Service()
-
-
-@pytest.fixture
-def server(service):
-    with serving(service) as server:
-        yield server
-
-
-@pytest.fixture
 def client(server):
     client = worker_of(server)
     yield client
     client.close()
-
-
-def registered(server):
-    client = worker_of(server)
-    client.register(INFO)
-    return client
 
 
 def test_everything_crosses_the_wire_unchanged(client, service):
@@ -137,7 +120,7 @@ def test_a_malformed_request_is_answered_with_an_error(server):
 
 
 def test_a_goodbye_is_no_lost_connection(server, service):
-    client = registered(server)
+    client = registered_worker(server)
     client.goodbye((), "bye")
     client.close()
     wait_until(lambda: server.loop.n_connections == 0)
@@ -147,7 +130,7 @@ def test_a_goodbye_is_no_lost_connection(server, service):
 
 
 def test_an_old_connection_that_breaks_late_is_not_its_workers_loss(server, service):
-    old, new = registered(server), registered(server)
+    old, new = registered_worker(server), registered_worker(server)
     assert new.exchange(Request(1)) == service.answer
     n = server.loop.n_connections
     old.close()
@@ -181,7 +164,7 @@ def test_a_client_connects_anew_after_its_master_came_back(service):
 
 
 def test_a_lost_connection_is_named(server):
-    client = registered(server)
+    client = registered_worker(server)
     server.close()
     with pytest.raises(MasterUnreachableError, match=rf"lost the connection to 127\.0\.0\.1:{server.port}"):
         client.exchange(Request(1))
@@ -189,7 +172,7 @@ def test_a_lost_connection_is_named(server):
 
 def test_a_master_that_does_not_answer_in_time_is_unreachable(server, service, monkeypatch):
     monkeypatch.setattr("bohb_service.rpc.client.CALL_SECONDS", 0.1)
-    client = registered(server)
+    client = registered_worker(server)
     service.park = True
     began = time.monotonic()
     with pytest.raises(MasterUnreachableError, match="timed out"):
@@ -217,7 +200,7 @@ def test_what_is_no_master_is_said_so():
 
 @pytest.mark.parametrize("plain", [None, [], ["ok"], ["error", "protocol"], ["error", "protocol", 5], "ok", ["no", 1]])
 def test_an_answer_of_no_known_form_is_refused(server, plain, monkeypatch):
-    client = registered(server)
+    client = registered_worker(server)
     monkeypatch.setattr("bohb_service.rpc.server._ok", lambda _: wire.pack(plain))
     with pytest.raises(ProtocolError, match="is not understood"):
         client.exchange(Request(1))
@@ -226,7 +209,7 @@ def test_an_answer_of_no_known_form_is_refused(server, plain, monkeypatch):
 
 def test_an_error_of_ours_is_told_to_the_service_and_ends_no_other_call(server, service):
     service.exchange = lambda *_: 1 / 0
-    client = registered(server)
+    client = registered_worker(server)
     with pytest.raises(MasterUnreachableError, match="internal error of the master: ZeroDivisionError"):
         client.exchange(Request(1))
     client.close()
@@ -263,7 +246,7 @@ def test_a_loop_that_breaks_is_told_to_the_service(server, service):
 
 
 def test_a_client_that_only_lost_its_line_finds_the_master_where_it_was(server, service):
-    client = registered(server)
+    client = registered_worker(server)
     for connection in list(server.loop._connections):
         server.loop.post(lambda connection=connection: server.loop.drop(connection))
     wait_until(lambda: service.gone == ["s1"])
@@ -279,7 +262,7 @@ def test_clients_that_were_never_connected_can_be_closed():
 
 @pytest.mark.parametrize("says", ["register", "goodbye"])
 def test_what_the_network_held_back_from_an_old_connection_changes_nothing(server, service, says):
-    old, new = registered(server), registered(server)
+    old, new = registered_worker(server), registered_worker(server)
     assert new.exchange(Request(1)) == service.answer
     service.infos.clear()
     with pytest.raises(MasterUnreachableError):
@@ -311,7 +294,7 @@ def test_a_status_that_cannot_be_told_ends_nothing(server, service):
         admin.status()
     admin.close()
     assert not service.failed
-    client = registered(server)
+    client = registered_worker(server)
     assert client.exchange(Request(1)) == service.answer
     client.close()
 

@@ -18,8 +18,6 @@ from bohb_service.rpc.refusals import LOG_INTERVAL_S, Refusals
 from bohb_service.rpc.serialisers import JSON, MSGPACK
 from bohb_service.testing.clock import ManualClock
 from tests.peers import (
-    INFO,
-    Service,
     admin_of,
     admitted_socket,
     announced,
@@ -28,10 +26,9 @@ from tests.peers import (
     is_closed,
     open_socket,
     read_frame,
-    serving,
+    registered_worker,
     status_of,
     stock_proxy,
-    worker_of,
 )
 from tests.polling import wait_until
 
@@ -39,20 +36,8 @@ SERPENT, MARSHAL = SerpentSerializer.serializer_id, MarshalSerializer.serializer
 
 
 @pytest.fixture
-def service():
-    return Service()
-
-
-@pytest.fixture
-def server(service):
-    with serving(service) as server:
-        yield server
-
-
-@pytest.fixture
 def client(server):
-    client = worker_of(server)
-    client.register(INFO)
+    client = registered_worker(server)
     yield client
     client.close()
 

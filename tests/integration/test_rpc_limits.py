@@ -10,7 +10,6 @@ from bohb_service.rpc import connection, frames, loop, wire
 from bohb_service.rpc.messages import Answer, Request
 from tests.peers import (
     INFO,
-    Service,
     admitted_socket,
     announced,
     call_frame,
@@ -22,17 +21,6 @@ from tests.peers import (
     worker_of,
 )
 from tests.polling import wait_until
-
-
-@pytest.fixture
-def service():
-    return Service()
-
-
-@pytest.fixture
-def server(service):
-    with serving(service) as server:
-        yield server
 
 
 def exchange_frame(number):

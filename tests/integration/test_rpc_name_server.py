@@ -27,12 +27,6 @@ from tests.peers import (
 PORT_OF_NOBODY = "127.0.0.1:9"
 
 
-@pytest.fixture
-def server():
-    with serving() as server:
-        yield server
-
-
 def worker_by(name_server, study="study"):
     return MasterClient(ByNameServer(name_server, study, Access("worker")))
 

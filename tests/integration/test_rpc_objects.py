@@ -20,27 +20,15 @@ from bohb_service.rpc.messages import Request
 from bohb_service.rpc.pyro import MASTER_OBJECT
 from bohb_service.rpc.serialisers import MSGPACK
 from bohb_service.scheduler.outcomes import Completed
-from tests.intruders import careless_context, introduce, make_keys, tls_socket
+from tests.intruders import careless_context, introduce, tls_socket
 from tests.peers import (
     INFO,
-    Service,
     admitted_socket,
     is_closed,
     read_frame,
     serving,
     worker_of,
 )
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    return make_keys(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture
-def service():
-    return Service()
-
 
 CLASSES = ["Pyro5.core.URI", "Pyro5.client.Proxy", "Pyro5.server.Daemon", "Pyro5.errors.NamingError"]
 CLASSES += ["builtins.SystemExit", "builtins.KeyboardInterrupt", "builtins.ValueError", "sqlite3.Error", "os.system"]

@@ -24,11 +24,10 @@ from bohb_service.rpc.pyro import ADMIN_OBJECT, GATE_OBJECT, MASTER_OBJECT
 from bohb_service.rpc.serialisers import MSGPACK
 from bohb_service.security.credentials import load_credentials
 from bohb_service.security.tokens import client_proof, new_nonce
-from tests.intruders import LastYear, careless_context, greet, introduce, make_keys, proof_frame, tls_socket
+from tests.intruders import LastYear, careless_context, greet, introduce, proof_frame, tls_socket
 from tests.peers import (
     INFO,
     REGISTRATION,
-    Service,
     admin_of,
     call_frame,
     connect_frame,
@@ -40,16 +39,6 @@ from tests.peers import (
     worker_of,
 )
 from tests.polling import wait_until
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    return make_keys(tmp_path_factory.mktemp("keys"))
-
-
-@pytest.fixture
-def service():
-    return Service()
 
 
 @pytest.fixture

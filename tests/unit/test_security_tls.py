@@ -11,7 +11,8 @@ import pytest
 
 from bohb_service.clock import SystemClock
 from bohb_service.security.authority import make_credentials
-from bohb_service.security.credentials import client_context, explain_tls_error, load_credentials, server_context
+from bohb_service.security.credentials import client_context, load_credentials, server_context
+from bohb_service.security.tls_errors import explain_tls_error
 from bohb_service.testing.clock import ManualClock
 
 DAY = 86_400.0
