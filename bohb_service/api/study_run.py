@@ -246,7 +246,7 @@ class StudyRun:
             hostname=socket.gethostname(),
             local_host=self.endpoint.local_host,
             credentials=None if self._credentials is None else str(self._credentials),
-            insecure=self.endpoint.security == "insecure",
+            insecure=server.security == "insecure",
         )
 
     def _describe(self) -> Description:

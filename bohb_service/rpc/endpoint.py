@@ -59,13 +59,9 @@ class Endpoint:
     @property
     def local_host(self) -> str:
         """Address for processes of this machine."""
-        try:
-            address = ipaddress.ip_address(self.address)
-        except ValueError:
+        if not _is_unspecified(self.address):
             return self.host
-        if not address.is_unspecified:
-            return self.host
-        return "127.0.0.1" if address.version == 4 else "::1"
+        return "::1" if ":" in self.address else "127.0.0.1"
 
     def check(self) -> None:
         """Refuse to listen where it makes no sense, or unguarded where others could connect.

@@ -78,7 +78,7 @@ class ByNameServer:
         self._access.check(address)
         line = Line(address, NAME_SERVER_OBJECT, MSGPACK, self._access, _left(deadline))
         try:
-            names = _names(line)
+            names = names_at(line)
         except BaseException:
             line.close()
             raise
@@ -94,7 +94,7 @@ class ByNameServer:
         except (MasterUnreachableError, AuthenticationError):
             raise error from None
         with contextlib.closing(line):
-            names = _names(line)
+            names = names_at(line)
         uri = names.get(master_name(self._study))
         if uri is None:
             raise MasterUnreachableError(_unknown(self._address, self._study, names))
@@ -112,8 +112,18 @@ def _left(deadline: float) -> float:
     return max(_MOMENT_S, deadline - time.monotonic())
 
 
-def _names(line: Line) -> dict[str, str]:
-    names: Any = line.call(NAME_SERVER_OBJECT, "list", timeout_s=CONNECT_SECONDS)
+def names_at(line: Line, *prefix: str) -> dict[str, str]:
+    """The names that a name server knows, and their URIs.
+
+    Args:
+        line: A connection to it.
+        prefix: What the names begin with; all of them without it.
+
+    Raises:
+        MasterUnreachableError: It does not answer.
+        ProtocolError: It is no name server.
+    """
+    names: Any = line.call(NAME_SERVER_OBJECT, "list", *prefix, timeout_s=CONNECT_SECONDS)
     if not isinstance(names, dict) or not all(isinstance(uri, str) for uri in names.values()):
         raise ProtocolError(f"{line.address} is no name server")
     return names

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from bohb_service.clock import Clock
+from bohb_service.rpc.budget import Budget
 from bohb_service.rpc.connection import Connection
 from bohb_service.rpc.crowd import first_of_the_crowd
 from bohb_service.rpc.frames import HEADER_BYTES, FrameError, Head, read_head
@@ -44,8 +45,6 @@ MAX_BUFFERED_BYTES = 12 << 20
 BACKLOG = 4096
 SPARE_DESCRIPTORS = 128
 """Descriptors that connections leave to the rest of the process."""
-
-_LARGE = 1 << 16
 
 
 class Handler(Protocol):
@@ -104,8 +103,8 @@ class EventLoop:
         self._posted: collections.deque[Callable[[], None]] = collections.deque()
         self._connections: set[Connection] = set()
         self._unadmitted: dict[Connection, None] = {}  # oldest first
-        self._large: set[Connection] = set()
-        self._unsent: set[Connection] = set()
+        self._buffered = Budget(lambda connection: len(connection.incoming))
+        self._unsent = Budget(lambda connection: len(connection.outgoing))
         self._is_full = False
         self._thread: int | None = None
         self._stopping = False
@@ -180,8 +179,8 @@ class EventLoop:
         connection.is_open = False
         self._connections.discard(connection)
         self._unadmitted.pop(connection, None)
-        self._large.discard(connection)
-        self._unsent.discard(connection)
+        self._buffered.forget(connection)
+        self._unsent.forget(connection)
         self._selector.unregister(connection.sock)
         connection.sock.close()
         self.on_close(connection)
@@ -261,23 +260,14 @@ class EventLoop:
                 else "a message that is too large for a peer that is not admitted"
             )
         if len(incoming) < head.n_bytes:
-            self._check_budget(connection)
+            if (largest := self._buffered.overdrawn_by(connection, MAX_BUFFERED_BYTES)) is not None:
+                self._refuse(largest, "too many large messages at once")
             return None
         with memoryview(incoming) as view:  # a slice of the buffer itself would be one more copy
             data = bytes(view[HEADER_BYTES + head.n_annotations : head.n_bytes])
         del incoming[: head.n_bytes]
-        if len(incoming) < _LARGE:
-            self._large.discard(connection)
+        self._buffered.forget(connection)
         return head, data
-
-    def _check_budget(self, connection: Connection) -> None:
-        """Refuse the largest unfinished message where all together are too much."""
-        if len(connection.incoming) < _LARGE:
-            return
-        self._large.add(connection)
-        if sum(len(other.incoming) for other in self._large) > MAX_BUFFERED_BYTES:
-            largest = max(self._large, key=lambda other: len(other.incoming))
-            self._refuse(largest, "too many large messages at once")
 
     def _send(self, connection: Connection, message: bytes) -> None:
         if not connection.is_open:
@@ -287,12 +277,8 @@ class EventLoop:
             self._refuse(connection, "does not read its answers")
             return
         self._flush(connection)
-        if len(connection.outgoing) < _LARGE:
-            self._unsent.discard(connection)
-            return
-        self._unsent.add(connection)
-        if sum(len(other.outgoing) for other in self._unsent) > MAX_UNSENT_BY_ALL_BYTES:
-            self._refuse(max(self._unsent, key=lambda other: len(other.outgoing)), "does not read its answers")
+        if (largest := self._unsent.overdrawn_by(connection, MAX_UNSENT_BY_ALL_BYTES)) is not None:
+            self._refuse(largest, "does not read its answers")
 
     def _flush(self, connection: Connection) -> None:
         try:

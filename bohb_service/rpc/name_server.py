@@ -11,6 +11,7 @@ from Pyro5.api import expose
 
 from bohb_service.errors import BohbError, ProtocolError, TransportError
 from bohb_service.rpc.line import CONNECT_SECONDS, Line
+from bohb_service.rpc.locate import names_at
 from bohb_service.rpc.pyro import (
     MASTER_OBJECT,
     NAME_SERVER_OBJECT,
@@ -133,10 +134,7 @@ class Announcer:
 
     def _known(self, line: Line) -> str:
         """The URI under which the study is known, or nothing."""
-        names = self._call(line, "list", self._name)
-        if not isinstance(names, dict):
-            raise ProtocolError(f"{self._address} is no name server")
-        return str(names.get(self._name, ""))
+        return names_at(line, self._name).get(self._name, "")
 
     def _call(self, line: Line, method: str, *arguments: str) -> Any:
         return line.call(NAME_SERVER_OBJECT, method, *arguments, timeout_s=CONNECT_SECONDS)

@@ -72,6 +72,10 @@ def _error(error: BohbError) -> bytes:
     return wire.pack(["error", code, str(error)])
 
 
+def _internal(error: Exception) -> bytes:
+    return wire.pack(["error", "internal", f"internal error of the master: {type(error).__name__}: {error}"])
+
+
 def _check_protocol(info: WorkerInfo) -> None:
     if info.protocol != PROTOCOL_VERSION:
         raise ProtocolError(
@@ -138,7 +142,7 @@ class MasterObject:
             return _error(error)
         except Exception as error:  # noqa: BLE001  (whatever it is, it is ours and ends the run)
             self._service.fail(error)
-            return wire.pack(["error", "internal", f"internal error of the master: {type(error).__name__}: {error}"])
+            return _internal(error)
 
     def _register(self, data: bytes) -> None:
         call = self._daemon.current
@@ -182,7 +186,7 @@ class AdminObject:
             return _ok({**self._service.status(), **self._port_status()})
         except Exception as error:
             log.exception("status cannot be told")
-            return wire.pack(["error", "internal", f"internal error of the master: {type(error).__name__}: {error}"])
+            return _internal(error)
 
     def drain(self) -> bytes:
         """Hand out nothing more and end when nothing runs."""
@@ -192,6 +196,11 @@ class AdminObject:
 
 class Server:
     """The port of a master: name server, master and admin object behind one event loop.
+
+    Attributes:
+        host: What peers are told.
+        port: The TCP port.
+        security: What guards it.
 
     Args:
         endpoint: Where and how to listen.
@@ -208,8 +217,8 @@ class Server:
         endpoint.check()
         self._endpoint, self._clock = endpoint, clock
         self._daemon = LoopDaemon(endpoint.address, endpoint.port, clock, endpoint.credentials, idle_s=idle_s)
-        self._security = endpoint.security_at(self._daemon.address)
-        if self._security == "insecure" and not endpoint.insecure:  # the name has changed its address since
+        self.security = endpoint.security_at(self._daemon.address)
+        if self.security == "insecure" and not endpoint.insecure:  # the name has changed its address since
             self._daemon.close()
             raise endpoint.unguarded(self._daemon.address)
         self._announcer: Announcer | None = None
@@ -238,7 +247,7 @@ class Server:
         """
         held = self._endpoint.credentials
         return {
-            "security": self._security,
+            "security": self.security,
             "connections": self.loop.n_connections,
             "refused": dict(self.loop.refusals.counts),
             "certificate_days": None if held is None else days_left(held, self._clock.now()),

@@ -172,10 +172,7 @@ def _parse_job(plain: list[Any]) -> Job:
 
 
 def _lease_keys(values: list[Any]) -> tuple[LeaseKey, ...]:
-    for lease, epoch in _few(values, _MAX_LEASES):
-        if type(lease) is not int or type(epoch) is not str:
-            raise TypeError(f"{reprlib.repr(lease)} of {reprlib.repr(epoch)} is no lease")
-    return tuple((lease, epoch) for lease, epoch in values)
+    return tuple([(_integer(lease), _text(epoch)) for lease, epoch in _few(values, _MAX_LEASES)])
 
 
 def pack_request(session: str, request: Request) -> bytes:
@@ -194,24 +191,16 @@ def pack_request(session: str, request: Request) -> bytes:
     )
 
 
-def _parse_result(lease: Any, outcome: Any) -> tuple[int, Outcome]:
-    if type(lease) is not int:
-        raise TypeError(f"a {type(lease).__name__} is no integer")
-    return lease, _parse_outcome(outcome)
-
-
 def _parse_request(plain: Any) -> tuple[str, Request]:
     session, seq, results, reports, running, max_jobs, wait_s, turnaround_s = plain
-    if type(session) is not str or type(seq) is not int or type(max_jobs) is not int:
-        raise TypeError("session, seq or max_jobs has the wrong type")
-    return session, Request(
-        seq=seq,
-        results=tuple([_parse_result(*result) for result in _few(results, _MAX_LEASES)]),
+    return _text(session), Request(
+        seq=_integer(seq),
+        results=tuple([(_integer(lease), _parse_outcome(outcome)) for lease, outcome in _few(results, _MAX_LEASES)]),
         reports=tuple(
             [Report(int(lease), float(step), float(loss)) for lease, step, loss in _few(reports, _MAX_REPORTS)]
         ),
         running=_integers(running),
-        max_jobs=max_jobs,
+        max_jobs=_integer(max_jobs),
         wait_s=_duration(wait_s),
         turnaround_s=_duration(turnaround_s),
     )

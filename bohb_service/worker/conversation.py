@@ -145,7 +145,7 @@ class Conversation:
             self._turnaround_s = took
         # An answer after an outage may be an old one, repeated: it has renewed nothing lately.
         self._must_renew = self._link.has_recovered
-        if request.wait_s > 0.0 and not answer.jobs and self._last_exchange - started < _REST_S:
+        if request.wait_s > 0.0 and not answer.jobs and took < _REST_S:
             self._rest_until = self._last_exchange + _REST_S
         return answer
 

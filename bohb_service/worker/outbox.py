@@ -9,7 +9,7 @@ from bohb_service.rpc.messages import Report, Request
 from bohb_service.scheduler.outcomes import Outcome
 
 MAX_RESULT_BYTES = 1 << 20
-"""Outcomes in one request, packed, unless a single one is larger; below the transport's limit of 4 MiB."""
+"""Outcomes in one request, packed, unless a single one is larger; below the transport's limit of 2 MiB."""
 
 MAX_REPORTS = 500
 """Curve points in one request."""
