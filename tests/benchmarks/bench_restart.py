@@ -171,7 +171,8 @@ class Floor:
             held.setdefault(trial.worker, []).append(simulation.scheduler.state.job(lease))
         for name in simulation.workers:
             jobs = tuple(held.get(name, ()))
-            info = WorkerInfo(name, "elsewhere", 1, 0.0, "0", running=tuple(job.lease for job in jobs))
+            running = tuple((job.lease, simulation.scheduler.state.epoch) for job in jobs)
+            info = WorkerInfo(name, "elsewhere", 1, 0.0, "0", running=running)
             self._say(self._master.register(info).session, 1, jobs)
 
     def _say(self, session: str, seq: int, jobs: tuple[Job, ...]) -> None:

@@ -100,7 +100,8 @@ def say_with_certificate(data: bytes) -> Attack:
 
     def attack(scene: Scene, _: IsOver) -> None:
         with with_certificate(scene) as sock:
-            sock.sendall(data)
+            with contextlib.suppress(OSError):  # the master may have hung up in the middle of it
+                sock.sendall(data)
             assert is_closed(sock)
 
     return again(attack)
@@ -119,10 +120,10 @@ def say_admitted(data: bytes) -> Attack:
 
 
 def call(*arguments: Any, target: str, method: str) -> Attack:
-    """Make a call that gets an error, many times."""
+    """Make a call that gets an error, many times; on a new connection when the master has had enough of one."""
 
     def attack(scene: Scene, is_over: IsOver) -> None:
-        with admitted(scene) as sock:
+        with admitted(scene) as sock, contextlib.suppress(ConnectionError, ssl.SSLError):
             for seq in itertools.count(1):
                 sock.sendall(call_frame(seq & 0xFFFF, method, *arguments, target=target))
                 head, data = read_frame(sock)
@@ -130,7 +131,7 @@ def call(*arguments: Any, target: str, method: str) -> Attack:
                 if is_over():
                     break
 
-    return attack
+    return again(attack)
 
 
 def resets(scene: Scene, is_over: IsOver) -> None:
