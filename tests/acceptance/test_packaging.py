@@ -61,8 +61,8 @@ def test_wheel_holds_every_source_and_data_file(wheel):
 
     assert {name for name in names if not name.startswith(info)} == expected
     assert "bohb_service/py.typed" in expected
-    assert any(name.startswith("bohb_service/workers/sklearn/data/") for name in expected)
-    assert {f"{info}licenses/LICENSE", f"{info}licenses/workers/sklearn/data/LICENSE-letter.txt"} <= names
+    assert any(name.startswith("bohb_service/workers/tabular/data/") for name in expected)
+    assert {f"{info}licenses/LICENSE", f"{info}licenses/workers/tabular/data/LICENSE-letter.txt"} <= names
 
 
 def test_installed_package_knows_its_version_and_runs_a_study(commands, run_cli, tmp_path):

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bohb_service.workers.sklearn import SklearnMLP, datasets
-from bohb_service.workers.sklearn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bohb_service.workers.sklearn.datasets import load_dataset, load_letter
 from bohb_service.workers.sklearn.hyperparameters import Hyperparameters
 from bohb_service.workers.sklearn.network import Network, single_thread
 from bohb_service.workers.sklearn.options import DATASETS
+from bohb_service.workers.tabular import sources
+from bohb_service.workers.tabular.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from ConfigSpace import ConfigurationSpace
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -105,7 +106,7 @@ def test_letter_is_the_uci_data_set():
 
 
 def test_letter_file_is_small_has_no_pickle_and_its_licence_beside_it():
-    folder = Path(datasets.__file__).parent / "data"
+    folder = Path(sources.__file__).parent / "data"
     assert (folder / "letter.npz").stat().st_size < 300_000
     assert zipfile.ZipFile(folder / "letter.npz").testzip() is None
     licence = (folder / "LICENSE-letter.txt").read_text()

@@ -1,10 +1,10 @@
 """Data sets in three parts: training, validation (judges a trial), test (judges the final model only)."""
 
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
+from bohb_service.workers.tabular.sources import letter
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
@@ -111,15 +111,8 @@ def load_dataset(name: str) -> Dataset:
 
 
 def load_letter() -> Rows:
-    """UCI Letter Recognition in its original order: 20000 rows, 16 features in 0..15, 26 classes.
-
-    References:
-        Frey, Slate (1991), "Letter Recognition Using Holland-Style Adaptive Classifiers", Machine Learning 6(2);
-        https://doi.org/10.24432/C5ZP40, CC BY 4.0.
-    """
-    source = resources.files(__package__).joinpath("data", "letter.npz")
-    with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return _rows(archive["features"], archive["labels"])
+    """UCI Letter Recognition in its original order: 20000 rows, 16 features in 0..15, 26 classes."""
+    return _rows(*letter())
 
 
 def _load_builtin(name: str) -> Rows:

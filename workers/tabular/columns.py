@@ -159,7 +159,7 @@ def _numbers(series: "pd.Series[Any]", name: str) -> FloatArray:
         return np.asarray((moments - pd.Timestamp(0, tz="UTC")).dt.total_seconds() / _DAY_S, dtype=np.float64)
     numbers = pd.to_numeric(series, errors="coerce")
     is_wrong = np.asarray(numbers.isna() & series.notna())
-    values = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    values: FloatArray = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
     is_wrong |= np.isinf(values)
     if is_wrong.any():
         row = int(np.flatnonzero(is_wrong)[0])
@@ -179,6 +179,6 @@ def _refuse_slips(series: "pd.Series[Any]", name: str) -> None:
     if len(values) and is_number.mean() > _SLIP_SHARE and not is_number.all():
         row = int(np.flatnonzero(np.asarray(series.notna() & pd.to_numeric(series, errors="coerce").isna()))[0])
         raise StudyError(
-            f"column {name!r}, row {row + 1}: {series.iloc[row]!r} stands among numbers; mend it, leave the cell empty, "
-            "or list the column under `categorical`"
+            f"column {name!r}, row {row + 1}: {series.iloc[row]!r} stands among numbers; mend it, leave the cell "
+            "empty, or list the column under `categorical`"
         )

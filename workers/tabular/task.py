@@ -77,13 +77,14 @@ class Task:
         if not self.is_classification:
             import pandas as pd
 
-            values = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            numbers = pd.to_numeric(target, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+            values = np.asarray(numbers, dtype=np.float64)
             wrong = np.flatnonzero(~np.isfinite(values))
             if len(wrong):
                 raise StudyError(f"{where}, row {wrong[0] + 1}: {target.iloc[wrong[0]]!r} is no finite number")
             return values
-        numbers = {label: number for number, label in enumerate(self.classes)}
-        codes = np.array([numbers.get(_plain(value), -1) for value in target], dtype=np.int64)
+        codes_of = {label: number for number, label in enumerate(self.classes)}
+        codes = np.array([codes_of.get(_plain(value), -1) for value in target], dtype=np.int64)
         wrong = np.flatnonzero(codes < 0)
         if len(wrong):
             shown = ", ".join(str(label) for label in self.classes[:10])
@@ -101,7 +102,8 @@ class Task:
         """
         if not self.is_classification:
             return prediction
-        return np.asarray(self.classes)[prediction.argmax(axis=1)]
+        labels: NDArray[Any] = np.asarray(self.classes)[prediction.argmax(axis=1)]
+        return labels
 
     def to_json(self) -> dict[str, Any]:
         """The task as plain data."""

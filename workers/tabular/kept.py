@@ -1,0 +1,86 @@
+"""What evaluations leave in the directory of their configuration: predictions of folds, and whole evaluations.
+
+fold-K/prediction.bin      the fold's prediction, so that it is not computed again when more folds are asked for
+kept/BUDGET/               prediction.bin and model/, with the option `keep`
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from .columns import FloatArray
+from .saved import Member, save_model
+from .task import Task
+
+_PREDICTION = "prediction.bin"
+_KEPT = "kept"
+_MODEL = "model"
+_ANY = "kept evaluation"
+
+
+def save_fold(folder: Path, mark: str, prediction: FloatArray) -> None:
+    """Keep the prediction of a fold.
+
+    Args:
+        folder: Of configuration and fold.
+        mark: Of the training.
+        prediction: For the rows of the fold that are judged on.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    save_checkpoint(folder / _PREDICTION, mark, Checkpoint(np.zeros(1), {"prediction": prediction}))
+
+
+def load_fold(folder: Path, mark: str) -> FloatArray | None:
+    """The prediction that was kept for the same training, or None.
+
+    Args:
+        folder: Of configuration and fold.
+        mark: Of the training.
+    """
+    kept = load_checkpoint(folder / _PREDICTION, mark, 1)
+    return None if kept is None else kept.arrays["prediction"]
+
+
+def save_evaluation(
+    directory: Path,
+    budget: float,
+    *,
+    predictions: Sequence[FloatArray],
+    task: Task,
+    members: Sequence[Member],
+    facts: Mapping[str, Any],
+) -> None:
+    """Keep an evaluation for an ensemble.
+
+    Args:
+        directory: Of the configuration.
+        budget: Of the evaluation.
+        predictions: For the rows judged on, of each fold in order.
+        task: What is predicted.
+        members: The trained models of the folds.
+        facts: As for `save_model`.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    folder = directory / _KEPT / f"{budget:.12g}"
+    save_model(folder / _MODEL, task, members, facts)
+    # Last: where there is a prediction, there is a model.
+    save_checkpoint(folder / _PREDICTION, _ANY, Checkpoint(np.zeros(1), {"prediction": np.concatenate(predictions)}))
+
+
+def load_evaluation(directory: Path, budget: float) -> tuple[FloatArray, Path] | None:
+    """Prediction, for the rows judged on of all folds one after the other, and folder of the model; None if not kept.
+
+    Args:
+        directory: Of the configuration.
+        budget: Of the evaluation.
+    """
+    folder = directory / _KEPT / f"{budget:.12g}"
+    kept = load_checkpoint(folder / _PREDICTION, _ANY, 1)
+    return None if kept is None else (kept.arrays["prediction"], folder / _MODEL)

@@ -1,0 +1,297 @@
+"""The base of the targets for tables: folds, share of rows, losses, kept evaluations, the final model."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from bohb_service.errors import StudyError
+from bohb_service.worker.base import EvaluationContext, Worker
+
+from .checkpoint import fingerprint
+from .columns import FloatArray
+from .dataset import Dataset, subsample
+from .kept import load_fold, save_evaluation, save_fold
+from .metrics import DEFAULT_METRIC, METRICS, Metric
+from .options import TableOptions
+from .rows import Fold
+from .saved import Member, Savable, save_model
+from .task import Kind
+
+Report = Callable[[float, FloatArray], None]
+"""Adds a point to the learning curve: a step, and the prediction for the rows of the fold that are judged on."""
+
+_FULL = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What the training of one model may spend.
+
+    Attributes:
+        fidelity: One of the target's own, or ``full``: as much as the target ever spends.
+        budget: In units of the fidelity.
+    """
+
+    fidelity: str
+    budget: float
+
+
+class TrainedModel(Savable, Protocol):
+    """The result of one training.
+
+    Attributes:
+        info: Plain data about it: what was trained now, what was taken over, sizes.
+    """
+
+    info: Mapping[str, Any]
+
+
+class TabularWorker(Worker):
+    """Evaluates a configuration on a table: the mean loss over the folds, in units of the metric.
+
+    Budgets that are done here for all targets: ``folds``, the number of folds judged on, of which those that were
+    done at an earlier budget are not done again; and ``subsample``, the percentage of the training rows.
+
+    Args:
+        **options: `TableOptions`, and those of the target.
+
+    Raises:
+        StudyError: An option is wrong.
+    """
+
+    NAME: ClassVar[str]
+    """Name of the target, as in its entry point."""
+
+    FIDELITIES: ClassVar[tuple[str, ...]]
+    """What budgets can be beside folds and share of rows; the first is the default."""
+
+    EXTRA: ClassVar[tuple[str, ...]] = ()
+    """Names of the options that only this target has."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.table_options = self.parse_options(options)
+        self.fidelity = self.table_options.fidelity or self.FIDELITIES[0]
+        if self.fidelity == "folds" and self.table_options.resampling != "cv":
+            raise StudyError("worker_options.fidelity: 'folds' needs `resampling: cv`")
+
+    @classmethod
+    def parse_options(cls, options: Mapping[str, Any]) -> TableOptions:
+        """The options, checked; those of the target are in ``extra`` as they were given.
+
+        Raises:
+            StudyError: A name or a value is wrong.
+        """
+        return TableOptions.parse(options, cls.EXTRA, (*cls.FIDELITIES, "folds", "subsample"))
+
+    @classmethod
+    def kind_of(cls, options: Mapping[str, Any]) -> Kind:
+        """Classification or regression; the data is read to find out only if the options do not say.
+
+        Raises:
+            StudyError: An option is wrong, or the data cannot be read.
+        """
+        parsed = cls.parse_options(options)
+        return parsed.task or Dataset(parsed).task.kind
+
+    @abstractmethod
+    def train(
+        self, config: Mapping[str, Any], effort: Effort, fold: Fold, *, seed: int, folder: Path, report: Report
+    ) -> TrainedModel:
+        """The model of one fold.
+
+        Args:
+            config: Values of the active hyperparameters.
+            effort: What it may spend in total, what an earlier budget has spent included.
+            fold: What it learns from; ``fold.judge.target`` is not to be looked at.
+            seed: Of all that is random, in ``[0, 2**31)``.
+            folder: Private to configuration and fold; persists from budget to budget, for checkpoints.
+            report: For the learning curve.
+        """
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data, read once in the life of the worker."""
+        return Dataset(self.table_options)
+
+    @cached_property
+    def metric(self) -> Metric:
+        """The loss.
+
+        Raises:
+            StudyError: It is for another kind of task.
+        """
+        kind = self.dataset.task.kind
+        metric = METRICS[self.table_options.metric or DEFAULT_METRIC[kind]]
+        if metric.kind != kind:
+            known = ", ".join(name for name, other in METRICS.items() if other.kind == kind)
+            raise StudyError(
+                f"worker_options.metric: {metric.name!r} is for {metric.kind}, and {self.dataset.name} is a "
+                f"{kind} (column {self.table_options.target or 'target'!r}); choose from: {known}"
+            )
+        return metric
+
+    def setup(self) -> None:
+        """Read the data."""
+        _ = self.metric
+
+    def compute(self, config: Mapping[str, Any], budget: float, context: EvaluationContext) -> Mapping[str, Any]:
+        """The mean loss of the folds at this budget.
+
+        Args:
+            config: A configuration of the target's space.
+            budget: In units of the fidelity, in total.
+            context: Seed, directory, learning curve.
+
+        Returns:
+            The loss; as info the loss of each fold and what the target tells of each training, and seconds.
+
+        Raises:
+            StudyError: The budget does not fit the fidelity.
+            FloatingPointError: A prediction is not finite.
+        """
+        began = time.perf_counter()
+        effort, n_folds, percent = self._plan(budget)
+        losses, predictions, members, infos = [], [], [], []
+        for number in range(n_folds):
+            fold = subsample(self.dataset.fold(number), percent, self.table_options.split_seed)
+            folder = context.directory / f"fold-{number}"
+            folder.mkdir(mode=0o700, exist_ok=True)
+            seed = _fold_seed(context.seed, number)
+            mark = self.mark(config, fold, seed)
+            prediction = load_fold(folder, mark) if self.fidelity == "folds" and not self.table_options.keep else None
+            if prediction is None:
+                report = self._reporter(fold, context) if n_folds == 1 else _ignore
+                model = self.train(config, effort, fold, seed=seed, folder=folder, report=report)
+                prediction = _checked(model.predict(fold.judge.features))
+                infos.append(dict(model.info))
+                members.append(Member(1 / n_folds, fold.encoder, model))
+                if self.fidelity == "folds":
+                    save_fold(folder, mark, prediction)
+            losses.append(self.metric.loss(fold.judge.target, prediction))
+            predictions.append(prediction)
+            if n_folds > 1:
+                context.report(number + 1, float(np.mean(losses)))
+        if self.table_options.keep:
+            save_evaluation(
+                context.directory,
+                budget,
+                predictions=predictions,
+                task=self.dataset.task,
+                members=members,
+                facts=self._facts(config, budget),
+            )
+        info: dict[str, Any] = {"fold_losses": losses} if n_folds > 1 else {}
+        info |= infos[0] if n_folds == 1 else {"folds_trained": len(infos)}
+        return {"loss": float(np.mean(losses)), "info": {**info, "seconds": time.perf_counter() - began}}
+
+    def refit(self, config: Mapping[str, Any], budget: float, context: EvaluationContext) -> Mapping[str, Any]:
+        """Train the final model on all rows but those of the test part, save it, and judge it on the test part.
+
+        The baseline is the default configuration of the target's space, at the same budget and seed.
+
+        Args:
+            config: The incumbent.
+            budget: The largest of the study.
+            context: Seed and directory.
+
+        Returns:
+            ``model``, the folder that the target's ``load`` reads; with a test part also the losses there,
+            ``test_error`` for a classification, and the baseline's.
+        """
+        effort, _, _ = self._plan(budget if self.fidelity != "subsample" else _FULL)
+        fold, seed = self.dataset.final(), _fold_seed(context.seed, 0)
+        folder = context.directory / "final"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        began = time.perf_counter()
+        model = self.train(config, effort, fold, seed=seed, folder=folder, report=_ignore)
+        train_s = time.perf_counter() - began
+        path = Path(self.table_options.model or context.directory / "model").absolute()
+        save_model(path, fold.task, [Member(1.0, fold.encoder, model)], self._facts(config, budget))
+        told: dict[str, Any] = {
+            "model": str(path),
+            "dataset": self.dataset.name,
+            "train_rows": len(fold.train),
+            "test_rows": len(fold.judge),
+            "train_s": train_s,
+        }
+        if not len(fold.judge):
+            return told
+        told |= self._judged(fold, model)
+        default = self.default_configuration()
+        other = folder / "default"
+        other.mkdir(mode=0o700, exist_ok=True)
+        baseline = self.train(default, effort, fold, seed=seed, folder=other, report=_ignore)
+        return {**told, "baseline": {"name": "the default configuration", **self._judged(fold, baseline)}}
+
+    def default_configuration(self) -> Mapping[str, Any]:
+        """The default of the target's space."""
+        return dict(type(self).configuration_space(**self.options).get_default_configuration())
+
+    def mark(self, config: Mapping[str, Any], fold: Fold, seed: int, **facts: Any) -> str:
+        """Text that is equal for two trainings exactly if they take the same course, whatever their budgets.
+
+        Args:
+            config: Of the training.
+            fold: Of the training.
+            seed: Of the training.
+            **facts: What else it depends on, e.g. versions of libraries.
+        """
+        return fingerprint(target=self.NAME, config=dict(config), fold=fold.mark, seed=seed, **facts)
+
+    def _plan(self, budget: float) -> tuple[Effort, int, float]:
+        """What each training may spend, how many folds there are, and what share of the rows it gets."""
+        n_folds = self.dataset.n_folds
+        if self.fidelity == "folds":
+            count = round(budget)
+            if not 1 <= count <= n_folds or abs(budget - count) > 1e-6:
+                raise StudyError(f"budget {budget!r} is no number of folds from 1 to {n_folds}; see option `folds`")
+            return Effort("full", _FULL), count, _FULL
+        if self.fidelity == "subsample":
+            if not 0 < budget <= _FULL + 1e-9:
+                raise StudyError(f"budget {budget!r} is no percentage of rows: above 0, at most 100")
+            return Effort("full", _FULL), n_folds, min(budget, _FULL)
+        return Effort(self.fidelity, budget), n_folds, _FULL
+
+    def _reporter(self, fold: Fold, context: EvaluationContext) -> Report:
+        def report(step: float, prediction: FloatArray) -> None:
+            context.report(step, self.metric.loss(fold.judge.target, prediction))
+
+        return report
+
+    def _judged(self, fold: Fold, model: TrainedModel) -> dict[str, Any]:
+        prediction = _checked(model.predict(fold.judge.features))
+        judged = {"test_loss": self.metric.loss(fold.judge.target, prediction), "metric": self.metric.name}
+        if fold.task.is_classification:
+            judged["test_error"] = METRICS["error"].loss(fold.judge.target, prediction)
+        return judged
+
+    def _facts(self, config: Mapping[str, Any], budget: float) -> dict[str, Any]:
+        return {
+            "target": self.NAME,
+            "config": dict(config),
+            "budget": budget,
+            "fidelity": self.fidelity,
+            "metric": self.metric.name,
+            "data": self.dataset.name,
+        }
+
+
+def _fold_seed(seed: int, number: int) -> int:
+    return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0] >> 1)
+
+
+def _ignore(_: float, __: FloatArray) -> None:
+    """A learning curve that nobody looks at."""
+
+
+def _checked(prediction: FloatArray) -> FloatArray:
+    if not np.isfinite(prediction).all():
+        raise FloatingPointError("the model predicts values that are not finite: its training diverged")
+    return prediction
