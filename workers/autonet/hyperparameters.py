@@ -71,7 +71,7 @@ class Hyperparameters:
         network: Backbone: ``shaped_mlp`` or ``shaped_resnet``; ``mlp`` and ``resnet`` have the same width everywhere.
         layers: Layers of a perceptron, groups of blocks of a ResNet.
         units: Of the widest layer; of every layer for ``mlp`` and ``resnet``.
-        output_units: Of the last layer of a shaped perceptron.
+        output_units: Of the last layer of a shaped backbone; a ResNet ends one step before it, the head follows.
         shape: One of `SHAPES`, of units and dropout.
         activation: ``relu``, ``tanh`` or ``sigmoid``.
         batch_norm: Whether layers are normalised by batch.

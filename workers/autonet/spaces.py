@@ -163,7 +163,7 @@ def _network(make: _Builder) -> None:
     residual = ["resnet", "shaped_resnet"]
     make.add("layers", (1, 15))
     make.add("units", (10, 1024), log=True)
-    make.add("output_units", (10, 1024), log=True, when=(network, "shaped_mlp"))
+    make.add("output_units", (10, 1024), log=True, when=(network, ["shaped_mlp", "shaped_resnet"]))
     make.add("shape", list(SHAPES), when=(network, ["shaped_mlp", "shaped_resnet"]))
     make.add("activation", list(known.ACTIVATIONS))
     make.add("batch_norm", [False, True])
