@@ -14,6 +14,7 @@ import time
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,9 +63,7 @@ def flaml(X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, seed: int, second
     """Predictions of FLAML."""
     from flaml import AutoML
 
-    def balanced(  # the signature that FLAML asks for
-        X_val, y_val, estimator, labels, X_train, y_train, weight_val=None, weight_train=None, *args
-    ):
+    def balanced(X_val: Any, y_val: Any, estimator: Any, *_: Any) -> tuple[float, dict[str, float]]:
         began = time.time()
         loss = 1 - balanced_accuracy_score(y_val, estimator.predict(X_val))
         return loss, {"pred_time": (time.time() - began) / max(1, len(X_val))}
