@@ -110,10 +110,13 @@ def main() -> None:
         print(row, flush=True)
     table = pd.DataFrame(rows)
     mine, other, default = table["AutoMLClassifier"], table["FLAML"], table["random forest"]
+    made_with = ", ".join(
+        f"{name} {version(name.lower())}" for name in ("scikit-learn", "FLAML", "LightGBM", "XGBoost")
+    )
+    made_on = f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    n_close, n_better = int((mine <= default + SLACK).sum()), int((mine < default).sum())
     lines = [
-        f"Balanced error on the test part; {arguments.time:g} s each; {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, scikit-learn {version('scikit-learn')}, FLAML {version('flaml')}, "
-        f"LightGBM {version('lightgbm')}, XGBoost {version('xgboost')}.",
+        f"Balanced error on the test part; {arguments.time:g} s each; {made_on}, {made_with}.",
         "",
         f"    {Path(__file__).name} DATA_FOLDER --time {arguments.time:g} --seed {arguments.seed}",
         "",
@@ -128,8 +131,8 @@ def main() -> None:
     lines += [
         f"| mean | | {default.mean():.4f} | {other.mean():.4f} | {mine.mean():.4f} | | |",
         "",
-        f"Within {SLACK:.1%} of the forest or better on {int((mine <= default + SLACK).sum())} of {len(table)}, better on "
-        f"{int((mine < default).sum())}; mean {mine.mean():.4f} against FLAML's {other.mean():.4f}.",
+        f"Within {SLACK:.1%} of the forest or better on {n_close} of {len(table)}, better on {n_better}.",
+        f"Mean {mine.mean():.4f} against FLAML's {other.mean():.4f}.",
     ]
     arguments.out.write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
