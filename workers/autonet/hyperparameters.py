@@ -254,7 +254,7 @@ def _check(name: str, value: Any, kind: Any) -> None:
         return
     is_number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
     if name in _SHARES:
-        fits = is_number and 0 <= value < 1 or (value == 1 and name in _MAY_BE_ONE)
+        fits = (is_number and 0 <= value < 1) or (value == 1 and name in _MAY_BE_ONE)
         span = "from 0 to 1" if name in _MAY_BE_ONE else "from 0 to below 1"
     elif kind is int:
         fits, span = is_number and value >= 1, "of at least 1"

@@ -1,6 +1,6 @@
 """Networks for tables: learned embeddings, a backbone, a head."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,8 @@ from .categories import CategoryColumn
 from .hyperparameters import Hyperparameters
 from .shapes import layer_dropout, layer_units
 
-_LEAST_DROPOUT = 1e-12
+_ROWS = 8192
+"""Rows that are predicted at once."""
 
 
 class TabularNetwork(nn.Module):
@@ -57,6 +58,19 @@ class TabularNetwork(nn.Module):
         """
         output: Tensor = self.body(self.embed(dense, codes))
         return output
+
+
+def in_parts(forward: Callable[[Tensor, Tensor], Tensor], dense: Tensor, codes: Tensor) -> Tensor:
+    """Outputs of many rows, computed some thousand at a time so that memory stays small; no gradient.
+
+    Args:
+        forward: The network in evaluation mode.
+        dense: As `TabularNetwork.forward` takes it.
+        codes: As `TabularNetwork.forward` takes it.
+    """
+    with torch.inference_mode():
+        parts = zip(dense.split(_ROWS), codes.split(_ROWS), strict=True)
+        return torch.cat([forward(*part) for part in parts])
 
 
 def _embedding(column: CategoryColumn) -> nn.Embedding:
@@ -130,4 +144,4 @@ def _head(p: Hyperparameters, width: int, n_outputs: int) -> list[nn.Module]:
 
 
 def _dropout(rate: float) -> list[nn.Module]:
-    return [nn.Dropout(rate)] if rate > _LEAST_DROPOUT else []
+    return [nn.Dropout(rate)] if rate > 0 else []

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from bohb_service.workers.tabular.rows import Rows
-from numpy.typing import NDArray
 from torch import Tensor
 
 _WATCHED_SHARE = 0.1
@@ -59,10 +58,8 @@ def set_aside(rows: Rows, seed: int, *, is_classification: bool) -> tuple[Rows, 
     if len(rows) < _LEAST_ROWS:
         return None
     order = np.random.default_rng(seed).permutation(len(rows))
-    groups: list[NDArray[np.int64]] = [order]
-    if is_classification:
-        labels = rows.target[order]
-        groups = [order[labels == label] for label in np.unique(labels)]
+    labels = rows.target[order] if is_classification else np.zeros(len(rows))
+    groups = [order[labels == label] for label in np.unique(labels)]
     # Rows of a class in equal distances over [0, 1): the smallest tenth of all has each class by its share.
     places = np.concatenate([(np.arange(len(group)) + 0.5) / len(group) for group in groups])
     chosen = np.concatenate(groups)[np.argsort(places, kind="stable")]

@@ -14,12 +14,11 @@ import torch
 from bohb_service.workers.tabular.columns import FloatArray
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.func import functional_call
 
 from .hyperparameters import Hyperparameters
 from .initialisers import initialise
 from .mixup import draw_mixture
-from .networks import TabularNetwork
+from .networks import TabularNetwork, in_parts
 from .objective import Objective
 from .optimisers import make_optimizer
 from .preparation import Inputs, Preparation
@@ -28,8 +27,6 @@ from .stopping import EarlyStopping
 
 _WEIGHTS, _SHUFFLE, _MIXUP, _NOISE = 0, 1, 2, 3
 """Purposes of random numbers, the first element of the spawn key."""
-
-_PREDICTION_ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +98,18 @@ class Training:
     ) -> None:
         self._p = parameters
         self._rows = rows
-        self._device = rows.dense.device
+        self.device = rows.dense.device
         self._objective = objective
-        self._target = objective.encode(target).to(self._device)
+        self._target = objective.encode(target).to(self.device)
         self._seed = seed
         self._watch = watch
         self._stopping = EarlyStopping(watch.patience) if watch else None
         weights = objective.class_weights(target) if parameters.weighted_loss else None
-        self._criterion = objective.criterion(weights.to(self._device) if weights is not None else None)
+        self._criterion = objective.criterion(weights.to(self.device) if weights is not None else None)
         with self._randomness(_WEIGHTS, 0):
-            self.network = TabularNetwork(
-                parameters, preparation.n_dense, preparation.embedded, objective.n_outputs
-            )
+            self.network = TabularNetwork(parameters, preparation.n_dense, preparation.embedded, objective.n_outputs)
             initialise(self.network, parameters)
-        self.network.to(self._device)
+        self.network.to(self.device)
         self._optimizer = make_optimizer(parameters, self.network.parameters())
         self._schedule = Schedule(parameters, horizon)
         self.losses: list[float] = []
@@ -144,7 +139,7 @@ class Training:
         generator = np.random.default_rng(self._spawn(_MIXUP, epoch))
         batches = self._batches(epoch)
         self.network.train()
-        total = torch.zeros((), device=self._device)
+        total = torch.zeros((), device=self.device)
         with self._randomness(_NOISE, epoch):
             for step, index in enumerate(batches):
                 rate = self._schedule.rate(epoch, step, len(batches))
@@ -160,18 +155,16 @@ class Training:
         self.losses.append(loss)
         self._schedule.end_epoch(loss)
         if self._watch is not None and self._stopping is not None:
-            with torch.inference_mode():
-                watched = self._objective.criterion()(self._output(self._watch.rows), self._watch.target)
+            watched = self._objective.criterion()(self._output(self._watch.rows), self._watch.target)
             self._stopping.take(float(watched), self.network.state_dict())
 
     def predict(self, rows: Batch) -> FloatArray:
-        """Probabilities of the classes, or values, of the network; with early stopping of its best state.
+        """Probabilities of the classes, or values, of the network as it is after the last epoch.
 
         Args:
             rows: On the same device.
         """
-        with torch.inference_mode():
-            return self._objective.predictions(self._output(rows, self.final_weights()))
+        return self._objective.predictions(self._output(rows))
 
     def final_weights(self) -> dict[str, Tensor]:
         """Weights and statistics by name: the last ones, or with early stopping the best ones."""
@@ -218,7 +211,7 @@ class Training:
     def _step(self, index: Tensor, generator: np.random.Generator) -> Tensor:
         rows, target = self._rows.select(index), self._target.index_select(0, index)
         inputs = self.network.embed(rows.dense, rows.codes)
-        mixture = draw_mixture(self._p, len(index), generator, self._device)
+        mixture = draw_mixture(self._p, len(index), generator, self.device)
         if mixture is None:
             loss = self._criterion(self.network.body(inputs), target)
         else:
@@ -238,25 +231,18 @@ class Training:
         if len(ends) > 1 and ends[-1] - ends[-2] == 1:
             del ends[-2]
         sizes = np.diff([0, *ends]).tolist()
-        return torch.from_numpy(order).to(self._device).split(sizes)
+        return torch.from_numpy(order).to(self.device).split(sizes)
 
     def _permutation(self, epoch: int, rows: int) -> NDArray[np.int64]:
         return np.random.default_rng(self._spawn(_SHUFFLE, epoch)).permutation(rows)
 
-    def _output(self, rows: Batch, weights: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Outputs in parts, so that memory stays small; without a gradient."""
+    def _output(self, rows: Batch) -> Tensor:
         self.network.eval()
-        state = dict(weights) if weights is not None else None
-        parts = []
-        for first in range(0, max(1, len(rows)), _PREDICTION_ROWS):
-            part = slice(first, first + _PREDICTION_ROWS)
-            inputs = (rows.dense[part], rows.codes[part])
-            parts.append(self.network(*inputs) if state is None else functional_call(self.network, state, inputs))
-        return torch.cat(parts)
+        return in_parts(self.network, rows.dense, rows.codes)
 
     def _tensors(self, state: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, Tensor]:
         return {
-            name.removeprefix(prefix): torch.from_numpy(np.array(array)).to(self._device)
+            name.removeprefix(prefix): torch.from_numpy(np.array(array)).to(self.device)
             for name, array in state.items()
             if name.startswith(prefix)
         }
@@ -267,7 +253,7 @@ class Training:
     @contextmanager
     def _randomness(self, purpose: int, epoch: int) -> Iterator[None]:
         """Inside, PyTorch's global generators are seeded; outside they are as they were."""
-        devices = [self._device] if self._device.type == "cuda" else []
+        devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(int(self._spawn(purpose, epoch).generate_state(1, np.uint64)[0] >> 1))
             yield
