@@ -37,7 +37,7 @@ class EarlyStopping:
             weights: Of the network; copied if they are the best so far.
         """
         if loss < self.best_loss or not self.best:
-            self.best_loss = loss
+            self.best_loss = math.inf if math.isnan(loss) else loss
             self.waited = 0
             self.best = {name: tensor.detach().clone() for name, tensor in weights.items()}
         else:
