@@ -44,13 +44,11 @@ class Effort:
 
 
 class TrainedModel(Savable, Protocol):
-    """The result of one training.
+    """The result of one training."""
 
-    Attributes:
-        info: Plain data about it: what was trained now, what was taken over, sizes.
-    """
-
-    info: Mapping[str, Any]
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """Plain data about it: what was trained now, what was taken over, sizes."""
 
 
 class TabularWorker(Worker):
