@@ -154,7 +154,7 @@ def test_identity_is_golden():
         seed=3,
         initial=[{"x": 0.5}],
     )
-    assert study.identity() == "bafc90ffcd2d938cb914a01e3a76b0782868f26277576f0e30b8f5fa99181ddb"
+    assert study.identity() == "a8232ff804340a302988e421005a751557e76f9ee860bbf2ca46061ad68e02af"
     assert minimal(method="hyperband").identity() == "dffb0c26686ebe652f12a84dd603b60cdbf40ef8011acdc7949001e4d7ff19de"
 
 
