@@ -3,6 +3,7 @@
 from collections import Counter
 
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -34,9 +35,11 @@ def bench_view(result: BenchResult) -> RenderableType:
         (
             Text.assemble(plain(result.plan.study.worker, "bold"), f": {reached}, seed {result.plan.study.seed}"),
             Text(_ENDS[result.end], style="yellow") if result.end in _ENDS else None,
-            heading("Cost and losses"),
-            _budgets(found, unit),
-            facts([("growth of cost", _growth(found))]),
+            heading("Cost"),
+            _costs(found, unit),
+            facts([("growth", _growth(found))]),
+            heading("Losses"),
+            _losses(found, unit),
             heading("Rank correlation (Spearman)"),
             _correlations(found, unit),
             heading("If the best third of a budget goes on"),
@@ -45,32 +48,36 @@ def bench_view(result: BenchResult) -> RenderableType:
             _continuations(found, unit) if found.continuations else None,
             _failures(result),
             heading("Verdict"),
-            *(plain(f"  {line}") for line in result.verdict()),
+            *(Padding(plain(line), (0, 0, 0, 2)) for line in result.verdict()),
         )
     )
 
 
-def _budgets(found: FidelityFacts, unit: str) -> Table:
-    columns = ("budget" if unit == "budget" else unit, "done", "failed", "time", "cost", "min", "25 %", "median")
-    table = listing(*columns, "75 %", "max", right=(*columns, "75 %", "max"))
+def _costs(found: FidelityFacts, unit: str) -> Table:
+    columns = (unit, "completed", "failed", "time", "cost")
+    table = listing(*columns, right=columns)
     for fact in found.budgets:
         table.add_row(
             budget(fact.budget),
             str(fact.evaluated - fact.failed),
             Text(_failed(fact), style="red" if fact.failed else "dim"),
             "-" if fact.seconds is None else duration(fact.seconds),
-            _times(fact.relative_cost),
-            *([figure(value) for value in fact.losses] if fact.losses else ["-"] * 5),
+            "-" if fact.relative_cost is None else f"{fact.relative_cost:.3g}x",
         )
+    return table
+
+
+def _losses(found: FidelityFacts, unit: str) -> Table:
+    columns = (unit, "min", "25 %", "median", "75 %", "max")
+    table = listing(*columns, right=columns)
+    for fact in found.budgets:
+        quantiles = fact.losses or (None,) * 5
+        table.add_row(budget(fact.budget), *(figure(value) for value in quantiles))
     return table
 
 
 def _failed(fact: BudgetFacts) -> str:
     return percent(fact.failed / fact.evaluated) if fact.evaluated else "-"
-
-
-def _times(ratio: float | None) -> str:
-    return "-" if ratio is None else f"{ratio:.3g}x"
 
 
 def _growth(found: FidelityFacts) -> str:
@@ -104,9 +111,7 @@ def _selection(found: FidelityFacts, unit: str) -> Table:
 
 
 def _continuations(found: FidelityFacts, unit: str) -> Table:
-    table = listing(
-        "configuration", "at", "fresh", "continued", "same loss", "saved", right=("fresh", "continued", "saved")
-    )
+    table = listing("number", "at", "fresh", "continued", "same loss", "saved", right=("fresh", "continued", "saved"))
     for each in found.continuations:
         saved = each.fresh.seconds - each.continued.seconds
         table.add_row(

@@ -65,13 +65,16 @@ def test_the_same_command_finds_the_same_losses_and_another_seed_others(run_cli)
     assert losses[0] != losses[2]
 
 
-def test_the_tables_of_the_tiny_study(run_cli):
-    result = run_cli("bohb-worker", "bench", CONFIGS / "tiny.yaml", "--configurations", 5)
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_tables_of_the_tiny_study(run_cli, width):
+    command = ("bohb-worker", "bench", CONFIGS / "tiny.yaml", "--configurations", 5)
+    result = run_cli.start(*command, env={"COLUMNS": str(width)}).wait()
     assert result.returncode == 0, result.stderr
     text = " ".join(result.stdout.split())
-    assert text.startswith("sklearn-mlp: 5 random configurations, seed 0 Cost and losses epochs done failed time cost")
+    assert text.startswith("sklearn-mlp: 5 random configurations, seed 0 Cost epochs completed failed time cost")
     for fact in (
-        "growth of cost budget to the power of",
+        "growth budget to the power of",
+        "Losses epochs min 25 % median 75 % max",
         "Rank correlation (Spearman) 3 epochs 9 epochs",
         "chosen at regret at 9 epochs of a random third",
         "Continuing in the same directory",
@@ -81,7 +84,7 @@ def test_the_tables_of_the_tiny_study(run_cli):
         assert fact in text
     assert "NO" not in text.split("Verdict")[0]
     assert "[1/25] configuration 0 at budget 1 (warm-up): loss" in result.stderr
-    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert max(map(len, result.stdout.splitlines())) <= width
 
 
 def test_options_and_budgets_of_the_command_overrule_the_study(run_cli, tmp_path):
