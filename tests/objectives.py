@@ -368,6 +368,15 @@ class SumOfValues(Worker):
         return float(sum(value for value in config.values() if not isinstance(value, str)))
 
 
+class IsAlone(OfTwoFloats):
+    """Fails if there is a directory of another evaluation beside its own."""
+
+    def compute(self, config, budget, context):
+        own = context.directory
+        assert [entry for entry in own.parent.iterdir() if entry.is_dir()] == [own]
+        return config["x"]
+
+
 class Trains(OfTwoFloats):
     """Costs about ``budget`` and goes on where the directory says; the loss at 1 ranks as at any larger budget.
 

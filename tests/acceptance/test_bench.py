@@ -127,6 +127,12 @@ def test_limits_of_the_study_hold_and_nothing_completed_is_exit_code_3(run_cli, 
     assert not run_cli.survivors()
 
 
+def test_directories_are_removed_as_soon_as_they_are_not_needed(run_cli):
+    report = bench(run_cli, f"{OBJECTIVES}:IsAlone", "--budgets", "1,3", "--configurations", 4)
+    assert {each["failure"] for each in report["evaluations"]} == {None}
+    assert len(report["continuations"]) == 6
+
+
 def test_a_finite_space_is_evaluated_once(run_cli, tmp_path):
     study = write_study(tmp_path, "SumOfValues", space={"x": [0, 2], "y": 5})
     report = bench(run_cli, study, "--budgets", "1,3")

@@ -99,7 +99,7 @@ def test_without_costs_there_is_no_exponent():
 def test_regret_worked_out_by_hand():
     # Of six, two go on: the third and the fourth; 0.3 is the better one of them, 0.1 is the best.
     first = [5.0, 6.0, 1.0, 2.0, 7.0, 8.0]
-    last = [0.1, 0.2, 0.4, 0.3, 0.5, 0.6]
+    last = [0.1, 0.2, 0.9, 0.3, 0.5, 1.6]
     found = facts_of([[a, a, c] for a, c in zip(first, last, strict=True)])
     assert found.budgets[0].regret == pytest.approx(0.2)
     pairs = [min(pair) - 0.1 for pair in itertools.combinations(last, 2)]
