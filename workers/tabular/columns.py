@@ -160,7 +160,7 @@ def _numbers(series: "pd.Series[Any]", name: str) -> FloatArray:
     numbers = pd.to_numeric(series, errors="coerce")
     is_wrong = np.asarray(numbers.isna() & series.notna())
     values: FloatArray = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
-    is_wrong |= np.isinf(values)
+    is_wrong = is_wrong | np.isinf(values)
     if is_wrong.any():
         row = int(np.flatnonzero(is_wrong)[0])
         raise StudyError(

@@ -44,6 +44,7 @@ class Dataset:
         self.name = table.name
         name = _target_name(table, options)
         where = f"{table.name}, column {name!r}"
+        _check_whole(table, name, where, options)
         development, test = _split_test(table, options, name)
         self.task = Task.infer(development[name], options.task, where)
         self._target = self.task.encode(development[name], where)
@@ -156,14 +157,23 @@ def _split_test(table: Table, options: TableOptions, target: str) -> "tuple[pd.D
         return frame[~is_test], frame[is_test]
     if test == 0:
         return frame, None
-    kept = frame[target].dropna()
     # The labels of the test rows do nothing but keep the shares of the classes alike.
-    codes = kept.astype("category").cat.codes.to_numpy(dtype=np.int64)
-    is_class = Task.infer(kept, options.task, f"{table.name}, column {target!r}").is_classification
-    if len(kept) != len(frame):
-        Task.infer(frame[target], options.task, f"{table.name}, column {target!r}")
+    codes = frame[target].astype("category").cat.codes.to_numpy(dtype=np.int64)
+    is_class = Task.infer(frame[target], options.task, f"{table.name}, column {target!r}").is_classification
     first, second = holdout(codes if is_class else codes.astype(np.float64), float(test), options.split_seed, _TEST)
     return frame.iloc[first], frame.iloc[second]
+
+
+def _check_whole(table: Table, target: str, where: str, options: TableOptions) -> None:
+    """Find slips before the rows are split, so that messages count rows as the source does."""
+    missing = np.flatnonzero(np.asarray(table.frame[target].isna()))
+    if len(missing):
+        raise StudyError(f"{where}, row {missing[0] + 1}: no value ({len(missing)} in all); leave such rows out")
+    leave_out = [name for name in table.frame.columns if str(name) in {target, *options.drop}]
+    try:
+        FeatureEncoder.fit(table.frame.drop(columns=leave_out), options.categorical)
+    except StudyError as error:
+        raise StudyError(f"{table.name}: {error}") from error
 
 
 def _chosen(table: Table, test: Mapping[str, Any]) -> NDArray[np.bool_]:

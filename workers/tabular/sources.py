@@ -1,5 +1,6 @@
 """Where tables come from: files, scikit-learn's built-in data, OpenML, and the one that is shipped."""
 
+import contextlib
 import csv
 import gzip
 import re
@@ -206,6 +207,11 @@ def _npz(path: Path) -> Table:
     if len(names) != features.shape[1] or len(set(names)) != len(names) or "target" in names:
         raise StudyError(f"{path}: feature_names must be {features.shape[1]} different names, none of them 'target'")
     frame = pd.DataFrame(features, columns=names)
+    if features.dtype.kind in "US":  # one type for the whole array: text, of which some columns are numbers
+        frame = frame.mask(frame.isin(_MISSING))
+        for name in names:
+            with contextlib.suppress(ValueError):
+                frame[name] = pd.to_numeric(frame[name])
     return Table(str(path), frame.assign(target=target), "target")
 
 

@@ -1,0 +1,152 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+
+from bohb_service.errors import StudyError
+from bohb_service.worker.base import EvaluationContext
+from bohb_service.workers.tabular.kept import load_evaluation
+from bohb_service.workers.tabular.metrics import METRICS
+from bohb_service.workers.tabular.saved import load_model
+from tests.tabular_target import TreeTarget, read
+
+CONFIG = {"min_rows": 2}
+
+
+def context(folder, budget=3.0, seed=0, report=None):
+    return EvaluationContext("0", 0, budget, None, seed, folder, 1, report or (lambda *_: None))
+
+
+def test_the_loss_is_that_of_the_rows_that_are_judged_on(tmp_path):
+    points = []
+    worker = TreeTarget(data="iris")
+    found = worker.compute(CONFIG, 3.0, context(tmp_path, report=lambda *point: points.append(point)))
+    assert 0 < found["loss"] < 0.2
+    assert found["info"]["depth"] == 3
+    assert points == [(3.0, found["loss"])]
+    assert worker.compute(CONFIG, 3.0, context(tmp_path / "other"))["loss"] == found["loss"]
+
+
+def test_the_loss_of_a_cross_validation_is_the_mean_of_its_folds(tmp_path):
+    points = []
+    worker = TreeTarget(data="iris", resampling="cv", folds=3)
+    found = worker.compute(CONFIG, 3.0, context(tmp_path, report=lambda *point: points.append(point)))
+    assert found["loss"] == np.mean(found["info"]["fold_losses"])
+    assert [step for step, _ in points] == [1, 2, 3]
+    assert points[-1][1] == found["loss"]
+
+
+def test_more_folds_do_only_those_that_were_not_done(tmp_path):
+    worker = TreeTarget(data="iris", resampling="cv", folds=4, fidelity="folds")
+    few = worker.compute(CONFIG, 2, context(tmp_path))
+    more = worker.compute(CONFIG, 4, context(tmp_path))
+    assert more["info"]["fold_losses"][:2] == few["info"]["fold_losses"]
+    assert more["info"]["folds_trained"] == 2
+    assert worker.compute(CONFIG, 4, context(tmp_path / "fresh"))["loss"] == more["loss"]
+    assert worker.compute({"min_rows": 9}, 4, context(tmp_path))["info"]["folds_trained"] == 4
+
+
+def test_a_share_of_the_rows_is_a_budget(tmp_path):
+    worker = TreeTarget(data="digits", fidelity="subsample")
+    losses = [worker.compute(CONFIG, percent, context(tmp_path))["loss"] for percent in (2, 20, 100)]
+    assert losses[0] > losses[1] > losses[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "budget", "words"),
+    [
+        ({"fidelity": "subsample"}, 101, "no percentage of rows"),
+        ({"fidelity": "folds", "resampling": "cv"}, 6, "no number of folds from 1 to 5"),
+        ({"fidelity": "folds", "resampling": "cv"}, 1.5, "no number of folds"),
+        ({"fidelity": "folds"}, 1, "'folds' needs `resampling: cv`"),
+        ({"fidelity": "epocs"}, 1, "choose from: depth, folds, subsample"),
+        ({"metric": "rmse"}, 1, "'rmse' is for regression, and iris is a classification"),
+    ],
+)
+def test_budgets_and_options_that_do_not_fit_are_refused(tmp_path, options, budget, words):
+    with pytest.raises(StudyError, match=words):
+        TreeTarget(data="iris", **options).compute(CONFIG, budget, context(tmp_path))
+
+
+def test_the_final_model_is_saved_and_predicts(tmp_path):
+    worker = TreeTarget(data="iris", model=str(tmp_path / "final"))
+    (tmp_path / "c").mkdir()
+    told = worker.refit(CONFIG, 5.0, context(tmp_path / "c", 5.0))
+    assert told["train_rows"] == 120
+    assert told["baseline"]["test_error"] <= 0.2
+    model = load_model(told["model"], "tree", read)
+    frame = load_iris(as_frame=True)
+    share = np.mean(model.predict(frame.data) == frame.target)
+    assert share > 0.95
+    assert model.predict(frame.data.to_numpy()).tolist() == model.predict(frame.frame).tolist()
+    assert np.allclose(model.predict_proba(frame.data).sum(axis=1), 1)
+    assert model.facts["config"] == CONFIG
+
+
+def test_a_saved_model_is_replaced_whole(tmp_path):
+    for rows in (2, 9):
+        worker = TreeTarget(data="iris", model=str(tmp_path / "final"))
+        (tmp_path / str(rows)).mkdir()
+        worker.refit({"min_rows": rows}, 5.0, context(tmp_path / str(rows)))
+    assert load_model(tmp_path / "final", "tree", read).facts["config"] == {"min_rows": 9}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "9", "final"]
+
+
+def test_what_is_no_model_is_refused(tmp_path):
+    with pytest.raises(StudyError, match="there is no model"):
+        load_model(tmp_path, "tree", read)
+    (tmp_path / "model.json").write_text("{")
+    with pytest.raises(StudyError, match="cannot be read as a model"):
+        load_model(tmp_path, "tree", read)
+    (tmp_path / "model.json").write_text(json.dumps({"format": 1, "facts": {"target": "other"}}))
+    with pytest.raises(StudyError, match="a model of 'other', not of 'tree'"):
+        load_model(tmp_path, "tree", read)
+
+
+def test_poisoned_test_labels_change_no_loss(tmp_path):
+    frame = load_iris(as_frame=True).frame.sample(frac=1, random_state=0, ignore_index=True)
+    frame.to_csv(tmp_path / "clean.csv", index=False)
+    frame.loc[100:, "target"] = frame.target[100:].sample(frac=1, random_state=1).to_numpy()
+    frame.to_csv(tmp_path / "poisoned.csv", index=False)
+    losses = {}
+    for name in ("clean", "poisoned"):
+        worker = TreeTarget(data=str(tmp_path / f"{name}.csv"), test={"last": 50})
+        losses[name] = [
+            worker.compute({"min_rows": n}, 3.0, context(tmp_path / f"{name}-{n}"))["loss"] for n in (1, 5, 20)
+        ]
+    assert losses["clean"] == losses["poisoned"]
+
+
+@pytest.mark.parametrize("resampling", ["holdout", "cv"])
+def test_a_kept_evaluation_has_its_prediction_and_its_model(tmp_path, resampling):
+    worker = TreeTarget(data="diabetes", keep=True, resampling=resampling, folds=3)
+    found = worker.compute(CONFIG, 3.0, context(tmp_path))
+    prediction, folder = load_evaluation(tmp_path, 3.0)
+    folds = [worker.dataset.fold(k) for k in range(worker.dataset.n_folds)]
+    target = np.concatenate([fold.judge.target for fold in folds])
+    if resampling == "holdout":
+        assert METRICS["rmse"].loss(target, prediction) == pytest.approx(found["loss"])
+    model = load_model(folder, "tree", read)
+    assert len(model.members) == len(folds) == len(prediction) / len(target) * len(folds)
+    assert load_evaluation(tmp_path, 1.0) is None
+    names = model.feature_names
+    assert np.isfinite(model.predict(pd.DataFrame(np.zeros((2, len(names))), columns=list(names)))).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "prediction", "loss"),
+    [
+        ("error", [0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], 1 / 3),
+        ("balanced_error", [0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]], 0.25),
+        ("log_loss", [0, 1], [[0.5, 0.5], [1.0, 0.0]], (np.log(2) - np.log(1e-15)) / 2),
+        ("auc", [0, 1, 1], [[0.9, 0.1], [0.6, 0.4], [0.95, 0.05]], 0.5),
+        ("mse", [1.0, 2.0], [1.0, 4.0], 2.0),
+        ("rmse", [1.0, 2.0], [1.0, 4.0], np.sqrt(2)),
+        ("mae", [1.0, 2.0], [1.0, 4.0], 1.0),
+        ("r2", [1.0, 3.0], [2.0, 2.0], 1.0),
+    ],
+)
+def test_losses_are_those_of_their_definitions(name, target, prediction, loss):
+    assert METRICS[name].loss(np.array(target), np.array(prediction)) == pytest.approx(loss)
