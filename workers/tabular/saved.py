@@ -79,7 +79,7 @@ class SavedModel:
         """Names of the columns that it needs."""
         return self.members[0].encoder.names
 
-    def predict(self, X: "pd.DataFrame | NDArray[Any]") -> NDArray[Any]:  # noqa: N803 (scikit-learn's name)
+    def predict(self, X: "pd.DataFrame | NDArray[Any]") -> NDArray[Any]:
         """Labels as in the training data, or values; shape ``(n,)``.
 
         Args:
@@ -90,7 +90,7 @@ class SavedModel:
         """
         return self.task.decode(self.average(X))
 
-    def predict_proba(self, X: "pd.DataFrame | NDArray[Any]") -> FloatArray:  # noqa: N803 (scikit-learn's name)
+    def predict_proba(self, X: "pd.DataFrame | NDArray[Any]") -> FloatArray:
         """Probabilities of the classes, in the order of ``task.classes``; shape ``(n, classes)``.
 
         Args:
