@@ -1,33 +1,15 @@
-"""Estimators of the small target for tables, and targets that misbehave in the middle of a search."""
+"""Estimators of the small target for tables."""
 
-import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bohb_service.workers.tabular.estimators.base import TabularEstimator
 from bohb_service.workers.tabular.estimators.kinds import TabularClassifier, TabularRegressor
 from bohb_service.workers.tabular.estimators.search import Budgets
 from bohb_service.workers.tabular.saved import load_model
 
-from tests.tabular_target import TreeTarget, read
-
-
-class FaultyTree(TreeTarget):
-    """A tree; of the evaluations of configurations from the second on some sleep, raise, or need 8 GB."""
-
-    EXTRA = ("fault", "first")
-
-    def train(self, config, effort, fold, *, seed, folder, report):
-        number = int(folder.parent.name) if folder.parent.name.isdecimal() else -1
-        if number >= self.options.get("first", 1):
-            match self.options.get("fault"):
-                case "sleep":
-                    time.sleep(3600)
-                case "raise":
-                    raise RuntimeError("the tree fell")
-                case "memory":
-                    held = [bytearray(b"x" * 2**26) for _ in range(128)]
-                    time.sleep(len(held))
-        return super().train(config, effort, fold, seed=seed, folder=folder, report=report)
+from tests.tabular_target import read
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -37,24 +19,25 @@ class TreeEstimator(TabularEstimator):
     Args:
         fault: What goes wrong.
         first: Number of the first configuration with which it does.
+        pids: A file to which each training adds the ids of its process and of that one's parent.
     """
 
-    WORKER = "tests.tabular_estimators:FaultyTree"
-    BUDGETS = {"depth": Budgets(2, 18, integer=True), "subsample": Budgets(100 / 9, 100)}
-    OPTIONS = ("fault", "first")
+    WORKER = "tests.tabular_faults:FaultyTree"
+    TYPE_KEY = "tree"
+    BUDGETS: ClassVar[Mapping[str, Budgets]] = {
+        "depth": Budgets(2, 18, integer=True),
+        "subsample": Budgets(100 / 9, 100),
+    }
+    OPTIONS = ("fault", "first", "pids")
 
     fault: str | None = None
     first: int | None = None
+    pids: str | None = None
 
     @staticmethod
     def load_saved(path):
         """The tree that the worker saved."""
         return load_model(path, "tree", read)
-
-    @staticmethod
-    def type_of(config):
-        """All are trees."""
-        return "tree"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -21,8 +21,11 @@ def library(seed, n_models, n_rows=60, n_classes=4):
 def acceptable_picks(predictions, target, loss, chosen):
     """All models that are as good as any other to add to those that were chosen."""
     losses = [
-        loss(target, sum((predictions[i] for i in chosen), np.zeros_like(candidate)) * (1 / (len(chosen) + 1))
-             + candidate * (1 / (len(chosen) + 1)))
+        loss(
+            target,
+            sum((predictions[i] for i in chosen), np.zeros_like(candidate)) * (1 / (len(chosen) + 1))
+            + candidate * (1 / (len(chosen) + 1)),
+        )
         for candidate in predictions
     ]
     return {i for i, value in enumerate(losses) if value <= min(losses) + 1e-12}

@@ -12,6 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
+from bohb_service.workers.tabular.columns import FloatArray
+from bohb_service.workers.tabular.dataset import Dataset
+from bohb_service.workers.tabular.metrics import DEFAULT_METRIC, METRICS
+from bohb_service.workers.tabular.options import TableOptions
+from bohb_service.workers.tabular.saved import Member, SavedModel, save_model
+from bohb_service.workers.tabular.task import Kind, Task
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import FitFailedWarning
@@ -22,15 +28,10 @@ from bohb_service.errors import StudyError
 from bohb_service.results.run import Run
 from bohb_service.scheduler.trial import TrialState
 from bohb_service.worker.describe import describe
-from bohb_service.workers.tabular.columns import FloatArray
-from bohb_service.workers.tabular.dataset import Dataset
-from bohb_service.workers.tabular.metrics import DEFAULT_METRIC, METRICS
-from bohb_service.workers.tabular.options import TableOptions
-from bohb_service.workers.tabular.saved import Member, SavedModel, save_model
-from bohb_service.workers.tabular.task import Kind, Task
 
 from . import fitted
 from .evaluated import Chosen, best_evaluated, choose
+from .inline import describe_here, search_here
 from .inputs import DATA_FILE, TrainingTable
 from .prior import Prior
 from .refit import refitted
@@ -62,7 +63,8 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
         time_limit: Seconds for `fit`. It may take a tenth and ten seconds more, to end what runs.
         memory_limit: Resident memory of one evaluation in MiB; None for no limit.
         evaluation_limit: Seconds for one evaluation; by default a quarter of the time limit.
-        workers: Number of worker processes; by default one for each usable core, two at most.
+        workers: Number of worker processes; by default one for each usable core, two at most. 0: evaluations are done
+            in this process, one after the other, where nothing ends one that takes too long or too much memory.
         metric: The loss that is minimised, see `METRICS`; by default ``error`` or ``rmse``.
         resampling: ``holdout``: a fifth of the rows is judged on; ``cv``: all are, in five folds.
         run_dir: Where the run is stored; with the same rows and settings (``random_state`` a number) another `fit` goes
@@ -95,6 +97,9 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
     OPTIONS: ClassVar[tuple[str, ...]] = ()
     """Parameters that go to the worker as options of the same name, unless they are None."""
 
+    TYPE_KEY: ClassVar[str]
+    """The hyperparameter that tells the kind of model; if there is none of this name, the name itself is shown."""
+
     time_limit: float = 60.0
     memory_limit: int | None = None
     evaluation_limit: float | None = None
@@ -119,14 +124,14 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
             path: Of the folder.
         """
 
-    @staticmethod
-    def type_of(config: Mapping[str, Any]) -> str:
+    @classmethod
+    def type_of(cls, config: Mapping[str, Any]) -> str:
         """The kind of model, for the leaderboard.
 
         Args:
             config: Values of the active hyperparameters.
         """
-        return "model"
+        return str(config.get(cls.TYPE_KEY, cls.TYPE_KEY))
 
     def first_configurations(self) -> Sequence[Mapping[str, Any]]:
         """Configurations to try after the default one."""
@@ -145,7 +150,7 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
     def _task(self) -> Task:
         """What is predicted, with the labels as the user gave them."""
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803 (scikit-learn's name)
+    def fit(self, X: Any, y: Any) -> Self:
         """Search for at most the time limit, then choose the ensemble.
 
         Warns when nothing could be learned in the time; predictions are then the shares of the classes, or the mean.
@@ -187,7 +192,7 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
         self.model_ = self._ensemble(self.members_, table)
         return self
 
-    def refit(self, X: Any, y: Any) -> Self:  # noqa: N803 (scikit-learn's name)
+    def refit(self, X: Any, y: Any) -> Self:
         """Train each member of the ensemble anew, with its configuration and budget, on all of these rows.
 
         Done in this process, one member after the other, without limits; the weights stay. After a cross-validation
@@ -267,7 +272,7 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
         return tags
 
     def _check_settings(self) -> None:
-        for name, least in (("ensemble_size", 1), ("evaluations", 1), ("workers", 1), ("memory_limit", 1)):
+        for name, least in (("ensemble_size", 1), ("evaluations", 1), ("workers", 0), ("memory_limit", 1)):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int | np.integer) or value < least):
                 raise ValueError(f"{name} must be a whole number from {least} on, not {value!r}")
@@ -319,7 +324,8 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
 
     def _search(self, directory: Path, options: Mapping[str, Any], seed: int, deadline: float) -> Run:
         limit = float(self.time_limit)
-        description = describe(self.WORKER, options)
+        n_workers = self._n_workers
+        description = describe(self.WORKER, options) if n_workers else describe_here(self.WORKER, options)
         end = deadline - min(_RESERVE_SHARE * limit, _RESERVE_S)
         study = study_of(
             type(self).__name__,
@@ -334,7 +340,10 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
             evaluation_seconds=self.evaluation_limit or max(_LEAST_S, _EVALUATION_SHARE * limit),
             memory_mb=self.memory_limit,
         )
-        return search(study, directory, description, workers=self._n_workers, deadline=max(end, time.monotonic()))
+        end = max(end, time.monotonic() + _LEAST_S)
+        if n_workers == 0:
+            return search_here(study, directory, description, deadline=end)
+        return search(study, directory, description, workers=n_workers, deadline=end)
 
     def _reader(self, table: TrainingTable) -> Callable[[Path], SavedModel]:
         """Reads a model that a worker saved, as one that predicts from rows as the user gives them."""
@@ -359,7 +368,7 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
         facts = {**members[0].model.facts, "members": [_facts(chosen) for chosen in members]}
         return SavedModel(self._task, tuple(flat), facts)
 
-    def _predicted(self, X: Any) -> FloatArray:  # noqa: N803 (scikit-learn's name)
+    def _predicted(self, X: Any) -> FloatArray:
         """Probabilities or values."""
         check_is_fitted(self, "model_")
         frame = frame_of(self, X, is_training=False)
@@ -371,7 +380,12 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
 
 def _facts(chosen: Chosen) -> dict[str, Any]:
     trial = chosen.trial
-    return {"weight": chosen.weight, "config": dict(trial.config), "budget": trial.budget, "validation_loss": trial.loss}
+    return {
+        "weight": chosen.weight,
+        "config": dict(trial.config),
+        "budget": trial.budget,
+        "validation_loss": trial.loss,
+    }
 
 
 def _why_nothing(run: Run, time_limit: float) -> str:

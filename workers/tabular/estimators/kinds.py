@@ -3,11 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin, RegressorMixin
-
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.task import Task
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin, RegressorMixin
 
 from .base import TabularEstimator
 from .validation import classes_of, values_of
@@ -22,7 +21,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
 
     KIND = "classification"
 
-    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803 (scikit-learn's name)
+    def predict(self, X: Any) -> NDArray[Any]:
         """The likeliest labels, shape ``(n,)``.
 
         Args:
@@ -32,10 +31,11 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
             ValueError: The data is wrong.
             NotFittedError: `fit` was not called.
         """
-        labels: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        numbers = self.predict_proba(X).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[numbers]
         return labels
 
-    def predict_proba(self, X: Any) -> FloatArray:  # noqa: N803 (scikit-learn's name)
+    def predict_proba(self, X: Any) -> FloatArray:
         """Probabilities of ``classes_``, shape ``(n, classes)``.
 
         Args:
@@ -70,7 +70,7 @@ class TabularRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc] 
 
     KIND = "regression"
 
-    def predict(self, X: Any) -> FloatArray:  # noqa: N803 (scikit-learn's name)
+    def predict(self, X: Any) -> FloatArray:
         """The values, shape ``(n,)``.
 
         Args:
