@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from bohb_service.workers.tabular.estimators.base import TabularEstimator
 from bohb_service.workers.tabular.estimators.kinds import TabularClassifier, TabularRegressor
-from bohb_service.workers.tabular.estimators.search import Budgets
+from bohb_service.workers.tabular.estimators.search import COMMON_BUDGETS, Budgets
 from bohb_service.workers.tabular.saved import load_model
 
 from tests.tabular_target import read
@@ -24,10 +24,7 @@ class TreeEstimator(TabularEstimator):
 
     WORKER = "tests.tabular_faults:FaultyTree"
     TYPE_KEY = "tree"
-    BUDGETS: ClassVar[Mapping[str, Budgets]] = {
-        "depth": Budgets(2, 18, integer=True),
-        "subsample": Budgets(100 / 9, 100),
-    }
+    BUDGETS: ClassVar[Mapping[str, Budgets]] = {"depth": Budgets(2, 18, integer=True), **COMMON_BUDGETS}
     OPTIONS = ("fault", "first", "pids")
 
     fault: str | None = None

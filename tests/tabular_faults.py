@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 from tests.tabular_target import TreeTarget
 
@@ -13,7 +14,7 @@ class FaultyTree(TreeTarget):
 
     def train(self, config, effort, fold, *, seed, folder, report):
         if pids := self.options.get("pids"):
-            with open(pids, "a", encoding="utf-8") as file:
+            with Path(pids).open("a", encoding="utf-8") as file:
                 file.write(f"{os.getpid()} {os.getppid()}\n")
         number = int(folder.parent.name) if folder.parent.name.isdecimal() else -1
         if number >= self.options.get("first", 1):

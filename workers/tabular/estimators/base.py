@@ -6,8 +6,8 @@ import tempfile
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -16,7 +16,7 @@ from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.dataset import Dataset
 from bohb_service.workers.tabular.metrics import DEFAULT_METRIC, METRICS
 from bohb_service.workers.tabular.options import TableOptions
-from bohb_service.workers.tabular.saved import Member, SavedModel, save_model
+from bohb_service.workers.tabular.saved import SavedModel, save_model
 from bohb_service.workers.tabular.task import Kind, Task
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
@@ -26,14 +26,13 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from bohb_service.errors import StudyError
 from bohb_service.results.run import Run
-from bohb_service.scheduler.trial import TrialState
 from bohb_service.worker.describe import describe
 
 from . import fitted
-from .evaluated import Chosen, best_evaluated, choose
+from .combined import combined, outward_reader
+from .evaluated import best_evaluated, choose
 from .inline import describe_here, search_here
 from .inputs import DATA_FILE, TrainingTable
-from .prior import Prior
 from .refit import refitted
 from .search import Budgets, search, study_of
 from .validation import as_value_error, frame_of
@@ -92,7 +91,7 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
     """What is predicted."""
 
     BUDGETS: ClassVar[Mapping[str, Budgets]]
-    """Usual budgets of each fidelity; the first is the default."""
+    """Usual budgets of each fidelity, those of `COMMON_BUDGETS` included; the first is the default."""
 
     OPTIONS: ClassVar[tuple[str, ...]] = ()
     """Parameters that go to the worker as options of the same name, unless they are None."""
@@ -137,6 +136,15 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
         """Configurations to try after the default one."""
         return ()
 
+    def target_options(self, _budgets: Budgets) -> dict[str, Any]:
+        """The worker's options that only this target has: the parameters in `OPTIONS` that are not None.
+
+        Args:
+            _budgets: Of the search.
+        """
+        given = {name: getattr(self, name) for name in self.OPTIONS}
+        return {name: value for name, value in given.items() if value is not None}
+
     @abstractmethod
     def _learn_target(self, y: Any) -> NDArray[Any]:
         """Class numbers or values; remembers the classes."""
@@ -173,23 +181,20 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
             try:
                 table = TrainingTable.of(frame, target, self.categorical or ())
                 table.save(directory / DATA_FILE)
-                options = self._options(table, directory, seed)
-                dataset = self._dataset(options)
+                common = self._options(table, directory, seed)
+                dataset = Dataset(TableOptions.parse(common, (), tuple(self.BUDGETS)))
                 judged = [dataset.fold(number).judge.target for number in range(dataset.n_folds)]
             except StudyError as error:
                 raise as_value_error(error) from error
-            self.run_ = self._search(directory, options, seed, deadline)
+            self.run_ = self._search(directory, common, seed, deadline)
             truth = np.concatenate(judged)
             library = best_evaluated(self.run_, len(truth))
-            loss = METRICS[self._metric].loss
-            self.members_: tuple[Chosen, ...] = ()
-            if library:
-                size = self.ensemble_size
-                self.members_ = choose(library, truth, loss, self._reader(table), size=size, seed=seed)
+            load = outward_reader(self.load_saved, table, self._task)
+            size, loss = self.ensemble_size, METRICS[self._metric].loss
+            self.members_ = choose(library, truth, loss, load, size=size, seed=seed) if library else ()
         if not self.members_:
-            message = f"nothing was learned: {_why_nothing(self.run_, float(self.time_limit))}"
-            warnings.warn(message, FitFailedWarning, stacklevel=2)
-        self.model_ = self._ensemble(self.members_, table)
+            warnings.warn(fitted.why_nothing(self.run_), FitFailedWarning, stacklevel=2)
+        self.model_ = combined(self.members_, table, self._task)
         return self
 
     def refit(self, X: Any, y: Any) -> Self:
@@ -215,14 +220,15 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
                 table = TrainingTable.of(frame, target, self.categorical or ())
                 table.save(directory / DATA_FILE)
                 options = {**self.run_.study.worker_options, **table.options(directory / DATA_FILE), "keep": False}
+                load = outward_reader(self.load_saved, table, self._task)
                 members = tuple(
-                    refitted(member, self.WORKER, options, directory, self._reader(table), seed=self.run_.study.seed)
+                    refitted(member, self.WORKER, options, directory, load, seed=self.run_.study.seed)
                     for member in self.members_
                 )
             except StudyError as error:
                 raise as_value_error(error) from error
         self.members_ = members
-        self.model_ = self._ensemble(members, table)
+        self.model_ = combined(members, table, self._task)
         return self
 
     def leaderboard(self, *, ensemble_only: bool = False) -> "pd.DataFrame":
@@ -288,6 +294,10 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
         return self.metric or DEFAULT_METRIC[self.KIND]
 
     @property
+    def _fidelity(self) -> str:
+        return self.fidelity or next(iter(self.BUDGETS))
+
+    @property
     def _n_workers(self) -> int:
         if self.workers is not None:
             return self.workers
@@ -305,25 +315,20 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
         yield directory
 
     def _options(self, table: TrainingTable, directory: Path, seed: int) -> dict[str, Any]:
-        given = {name: getattr(self, name) for name in self.OPTIONS}
         return {
             **table.options(directory / DATA_FILE),
             "task": self.KIND,
             "metric": self._metric,
             "resampling": self.resampling,
             "split_seed": seed,
-            "fidelity": self.fidelity or next(iter(self.BUDGETS)),
+            "fidelity": self._fidelity,
             "keep": True,
-            **{name: value for name, value in given.items() if value is not None},
         }
 
-    def _dataset(self, options: Mapping[str, Any]) -> Dataset:
-        """The rows as a worker sees them."""
-        common = {name: value for name, value in options.items() if name not in self.OPTIONS}
-        return Dataset(TableOptions.parse(common, (), tuple(self.BUDGETS)))
-
-    def _search(self, directory: Path, options: Mapping[str, Any], seed: int, deadline: float) -> Run:
+    def _search(self, directory: Path, common: Mapping[str, Any], seed: int, deadline: float) -> Run:
         limit = float(self.time_limit)
+        budgets = self.BUDGETS[self._fidelity].within(self.min_budget, self.max_budget)
+        options = {**common, **self.target_options(budgets)}
         n_workers = self._n_workers
         description = describe(self.WORKER, options) if n_workers else describe_here(self.WORKER, options)
         end = deadline - min(_RESERVE_SHARE * limit, _RESERVE_S)
@@ -332,7 +337,7 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
             self.WORKER,
             options,
             description,
-            budgets=self.BUDGETS[options["fidelity"]].within(self.min_budget, self.max_budget),
+            budgets=budgets,
             first=self.first_configurations(),
             seed=seed,
             seconds=max(_LEAST_S, end - time.monotonic()),
@@ -345,29 +350,6 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
             return search_here(study, directory, description, deadline=end)
         return search(study, directory, description, workers=n_workers, deadline=end)
 
-    def _reader(self, table: TrainingTable) -> Callable[[Path], SavedModel]:
-        """Reads a model that a worker saved, as one that predicts from rows as the user gives them."""
-
-        def read(path: Path) -> SavedModel:
-            saved = self.load_saved(path)
-            members = (replace(member, encoder=table.outward(member.encoder)) for member in saved.members)
-            return SavedModel(self._task, tuple(members), saved.facts)
-
-        return read
-
-    def _ensemble(self, members: Sequence[Chosen], table: TrainingTable) -> SavedModel:
-        """All that is averaged as one model."""
-        if not members:
-            prior = Prior.of(table.target, self._task)
-            return SavedModel(self._task, (Member(1.0, table.encoder, prior),), {})
-        flat = [
-            Member(chosen.weight * member.weight, member.encoder, member.model)
-            for chosen in members
-            for member in chosen.model.members
-        ]
-        facts = {**members[0].model.facts, "members": [_facts(chosen) for chosen in members]}
-        return SavedModel(self._task, tuple(flat), facts)
-
     def _predicted(self, X: Any) -> FloatArray:
         """Probabilities or values."""
         check_is_fitted(self, "model_")
@@ -376,21 +358,3 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
             return self.model_.average(frame)
         except StudyError as error:
             raise as_value_error(error) from error
-
-
-def _facts(chosen: Chosen) -> dict[str, Any]:
-    trial = chosen.trial
-    return {
-        "weight": chosen.weight,
-        "config": dict(trial.config),
-        "budget": trial.budget,
-        "validation_loss": trial.loss,
-    }
-
-
-def _why_nothing(run: Run, time_limit: float) -> str:
-    """Why no model was learned, and what to do."""
-    groups = run.failures()
-    if groups:
-        return f"all {run.count(TrialState.FAILED)} evaluations failed, e.g. {groups[0].message}"
-    return f"no evaluation was completed within {time_limit:g} s; raise time_limit, or lower max_budget"

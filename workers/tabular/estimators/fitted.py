@@ -171,6 +171,18 @@ def summary(run: Run, members: Sequence[Chosen], *, data: str, metric: str) -> s
     return "\n".join(f"{name}: {value}" for name, value in lines)
 
 
+def why_nothing(run: Run) -> str:
+    """Why no model was learned, and what to do, on one line.
+
+    Args:
+        run: The run, without a completed trial that has kept its model.
+    """
+    groups = run.failures()
+    if groups:
+        return f"nothing was learned: all {run.count(TrialState.FAILED)} evaluations failed, e.g. {groups[0].message}"
+    return "nothing was learned: no evaluation was completed in time; raise time_limit, or lower max_budget"
+
+
 def _cost(trial: TrialResult) -> float:
     return trial.loss if trial.state is TrialState.COMPLETED and trial.loss is not None else math.nan
 

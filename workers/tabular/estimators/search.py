@@ -46,6 +46,10 @@ class Budgets:
         return Budgets(min(self.min, top) if low is None else low, top, self.integer)
 
 
+COMMON_BUDGETS: Mapping[str, Budgets] = {"subsample": Budgets(100 / 9, 100), "folds": Budgets(1, 5, integer=True)}
+"""Of the fidelities that all targets have."""
+
+
 def study_of(
     name: str,
     worker: str,
