@@ -53,10 +53,10 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
 
     def _numbers_of(self, y: Any) -> NDArray[Any]:
         labels, numbers = classes_of(y)
-        unknown = np.setdiff1d(labels, self.classes_)
-        missing = np.setdiff1d(self.classes_, labels)
-        if len(unknown) or len(missing):
-            which = f"{unknown[0]!r} is new" if len(unknown) else f"{missing[0]!r} is missing"
+        unknown = np.setdiff1d(labels, self.classes_).tolist()
+        missing = np.setdiff1d(self.classes_, labels).tolist()
+        if unknown or missing:
+            which = f"{unknown[0]!r} is new" if unknown else f"{missing[0]!r} is missing"
             raise ValueError(f"y must have the classes that fit has seen, but {which}; call fit for other classes")
         return numbers
 

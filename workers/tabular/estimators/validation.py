@@ -33,7 +33,7 @@ def frame_of(estimator: BaseEstimator, data: Any, *, is_training: bool) -> "pd.D
 
     if isinstance(data, pd.DataFrame):
         validate_data(estimator, data, skip_check_array=True, reset=is_training)
-        check_array(np.empty(data.shape), ensure_min_samples=1 + is_training)
+        check_array(np.zeros(data.shape, dtype=bool), ensure_min_samples=1 + is_training)
         return data
     array = validate_data(
         estimator,
@@ -61,7 +61,7 @@ def classes_of(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
     check_classification_targets(labels)
     classes, numbers = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"there is only one class in y, {classes[0]!r}; a classifier needs two at least")
+        raise ValueError(f"there is only one class in y, {classes.tolist()[0]!r}; a classifier needs two at least")
     return classes, numbers.astype(np.int64)
 
 
