@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import nn
+
 from bohb_service.workers.autonet.hyperparameters import Hyperparameters
 from bohb_service.workers.autonet.machine import limited_threads
 from bohb_service.workers.autonet.objective import Objective
@@ -23,7 +25,6 @@ from bohb_service.workers.autonet.spaces import BASES
 from bohb_service.workers.autonet.training import Batch, Training
 from bohb_service.workers.tabular.rows import Rows
 from bohb_service.workers.tabular.sources import letter
-from torch import nn
 
 LIMIT = 1.3
 ROWS = 16_000

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-
 from bohb_service.workers.tabular.worker import TabularWorker
 
 

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
+
 from bohb_service.workers.autonet.hyperparameters import Hyperparameters
 from bohb_service.workers.autonet.mixup import Mixture, draw_mixture
 from bohb_service.workers.autonet.objective import Objective
-from torch.nn import functional
 
 CPU = torch.device("cpu")
 

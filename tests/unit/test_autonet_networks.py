@@ -1,12 +1,13 @@
 import pytest
 import torch
+from torch import nn
+
 from bohb_service.workers.autonet.blocks import ResidualBlock, shake_drop, shake_shake
 from bohb_service.workers.autonet.categories import CategoryColumn
 from bohb_service.workers.autonet.hyperparameters import ACTIVATIONS, Hyperparameters
 from bohb_service.workers.autonet.initialisers import initialise
 from bohb_service.workers.autonet.networks import TabularNetwork, in_parts
 from bohb_service.workers.autonet.optimisers import make_optimizer
-from torch import nn
 
 
 def network(n_dense=16, embedded=(), n_outputs=3, **values):

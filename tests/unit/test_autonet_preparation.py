@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from bohb_service.workers.autonet.categories import embedding_width
 from bohb_service.workers.autonet.hyperparameters import IMPUTERS, KERNELS, PREPROCESSORS, SCALERS, Hyperparameters
 from bohb_service.workers.autonet.preparation import fit_preparation

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+
 from bohb_service.workers.autonet.hyperparameters import SCHEDULERS, Hyperparameters
 from bohb_service.workers.autonet.schedules import Schedule
 

@@ -1,4 +1,5 @@
 import pytest
+
 from bohb_service.workers.autonet.shapes import SHAPES, layer_dropout, layer_units
 
 # Shape, input, last layer, most units, layers: the units of each layer.

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from bohb_service.workers.autonet.hyperparameters import Hyperparameters
 from bohb_service.workers.autonet.objective import Objective
 from bohb_service.workers.autonet.preparation import fit_preparation

@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bohb_service.workers.autonet import AutoNet, load
-from bohb_service.workers.autonet.course import Allowance, whole_epochs
-from bohb_service.workers.autonet.hyperparameters import Hyperparameters
-from bohb_service.workers.autonet.spaces import BASES, SPACES, build_space
-from bohb_service.workers.tabular.worker import Effort
 from ConfigSpace import CategoricalHyperparameter
 
 from bohb_service.errors import SpaceError, StudyError
 from bohb_service.study import load_study
 from bohb_service.worker.base import EvaluationContext, Worker
+from bohb_service.workers.autonet import AutoNet, load
+from bohb_service.workers.autonet.course import Allowance, whole_epochs
+from bohb_service.workers.autonet.hyperparameters import Hyperparameters
+from bohb_service.workers.autonet.spaces import BASES, SPACES, build_space
+from bohb_service.workers.tabular.worker import Effort
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 TINY = {"layers": 1, "units": 16, "batch_size": 128}

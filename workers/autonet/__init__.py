@@ -3,13 +3,17 @@
 Importing this package is cheap; PyTorch is imported by the process that trains or predicts.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .estimators import AutoNetClassifier, AutoNetRegressor
     from .saving import load
     from .worker import AutoNet
 
-__all__ = ["AutoNet", "load"]
+__all__ = ["AutoNet", "AutoNetClassifier", "AutoNetRegressor", "load"]
+
+_HOMES = {"AutoNet": "worker", "AutoNetClassifier": "estimators", "AutoNetRegressor": "estimators", "load": "saving"}
 
 
 def __getattr__(name: str) -> Any:
@@ -19,14 +23,8 @@ def __getattr__(name: str) -> Any:
         name: Attribute that the module does not have yet.
 
     Raises:
-        AttributeError: It is neither of them.
+        AttributeError: It is none of them.
     """
-    if name == "AutoNet":
-        from .worker import AutoNet
-
-        return AutoNet
-    if name == "load":
-        from .saving import load
-
-        return load
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from bohb_service.workers.tabular.columns import FloatArray
 from numpy.typing import NDArray
+
+from bohb_service.workers.tabular.columns import FloatArray
 
 from .hyperparameters import Hyperparameters
 

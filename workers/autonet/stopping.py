@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from bohb_service.workers.tabular.rows import Rows
 from torch import Tensor
+
+from bohb_service.workers.tabular.rows import Rows
 
 _WATCHED_SHARE = 0.1
 _LEAST_ROWS = 10

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from bohb_service.workers.tabular.columns import FloatArray
 from numpy.typing import NDArray
 from torch import Tensor
+
+from bohb_service.workers.tabular.columns import FloatArray
 
 from .hyperparameters import Hyperparameters
 from .initialisers import initialise
