@@ -318,7 +318,7 @@ def test_a_portfolio_comes_after_the_initial_configurations_and_without_those(pl
     assert run.initial == [{"x": 0.75}, {"x": 0.5}, {"x": 0.25}]
     sampler = sampler_for(study, run.space_json, run.initial)
     proposed = [sampler.suggest(number, (), ()) for number in range(4)]
-    assert [(p.configuration, p.origin) for p in proposed[:3]] == [(config, "initial") for config in run.initial]
+    assert [(p.values, p.origin) for p in proposed[:3]] == [(config, "initial") for config in run.initial]
     assert proposed[3].origin == "prior"
     run.journal.close()
 
