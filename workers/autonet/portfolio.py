@@ -4,10 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .hyperparameters import Hyperparameters
 from .spaces import BASES, build_space
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
 
 LEARNED_IN = "medium"
 """The space that the configurations are of."""
@@ -24,15 +27,15 @@ def portfolio(space: str, kind: str | None = None) -> list[dict[str, Any]]:
     configurations: list[Mapping[str, Any]] = json.loads(stored)["configurations"]
     if space == "small":
         return []
-    return [_translated(configuration, space, kind) for configuration in configurations]
+    made = build_space(space, kind)
+    return [_translated(configuration, made) for configuration in configurations]
 
 
-def _translated(configuration: Mapping[str, Any], space: str, kind: str | None) -> dict[str, Any]:
+def _translated(configuration: Mapping[str, Any], made: "ConfigurationSpace") -> dict[str, Any]:
     """The configuration with the hyperparameters that are active in the space."""
     from ConfigSpace.util import deactivate_inactive_hyperparameters
 
     values = asdict(Hyperparameters.from_config(configuration, BASES[LEARNED_IN]))
-    made = build_space(space, kind)
     chosen = deactivate_inactive_hyperparameters({name: values[name] for name in made}, made)
     # The values as they are stored: those of ConfigSpace are NumPy's and may differ in the last digit.
     return {name: values[name] for name in chosen}
