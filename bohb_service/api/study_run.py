@@ -58,6 +58,7 @@ class StudyRun:
         min_workers: Begin only when so many workers, from wherever, have joined.
         endpoint: Where and how the master listens; by default on loopback, at a free port.
         terms: Times of the protocol.
+        description: What the worker class says of itself; by default it is asked, in a process of its own.
         listen: Called with the state of the study before it goes on; what it returns hears of events once they are
             durable, on the thread of the master that changes the state.
         clock: Time.
@@ -77,6 +78,7 @@ class StudyRun:
         min_workers: int = 0,
         endpoint: Endpoint | None = None,
         terms: Terms | None = None,
+        description: Description | None = None,
         listen: Callable[[StudyState], Callable[[Sequence[Entry]], None]] = lambda _: lambda _: None,
         clock: Clock | None = None,
     ) -> None:
@@ -87,6 +89,7 @@ class StudyRun:
         self._n_workers, self._min_workers = workers, min_workers
         self.endpoint = endpoint or Endpoint()
         self._terms = terms or Terms()
+        self._description = description
         self.listen = listen
         self._clock: Clock = clock or SystemClock()
         self._stack = contextlib.ExitStack()
@@ -250,7 +253,7 @@ class StudyRun:
         )
 
     def _describe(self) -> Description:
-        return describe(self.study.worker, self.study.worker_options)
+        return self._description or describe(self.study.worker, self.study.worker_options)
 
     def _facts(self, run: OpenRun) -> StudyFacts:
         return StudyFacts(

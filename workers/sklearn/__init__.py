@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .cash.estimator_worker import EstimatorWorker
     from .cash.worker import SklearnPipeline
+    from .estimators import AutoMLClassifier, AutoMLRegressor
     from .mlp import SklearnMLP
     from .saved import load
 
-__all__ = ["EstimatorWorker", "SklearnMLP", "SklearnPipeline", "load"]
+__all__ = ["AutoMLClassifier", "AutoMLRegressor", "EstimatorWorker", "SklearnMLP", "SklearnPipeline", "load"]
 
 _HOMES = {
+    "AutoMLClassifier": "estimators",
+    "AutoMLRegressor": "estimators",
     "EstimatorWorker": "cash.estimator_worker",
     "SklearnMLP": "mlp",
     "SklearnPipeline": "cash.worker",

@@ -88,7 +88,7 @@ class SavedModel:
         Raises:
             StudyError: A column is missing or has a value that does not fit.
         """
-        return self.task.decode(self._mean(X))
+        return self.task.decode(self.average(X))
 
     def predict_proba(self, X: "pd.DataFrame | NDArray[Any]") -> FloatArray:
         """Probabilities of the classes, in the order of ``task.classes``; shape ``(n, classes)``.
@@ -101,9 +101,17 @@ class SavedModel:
         """
         if not self.task.is_classification:
             raise StudyError("a regression has no probabilities of classes; call predict")
-        return self._mean(X)
+        return self.average(X)
 
-    def _mean(self, data: "pd.DataFrame | NDArray[Any]") -> FloatArray:
+    def average(self, data: "pd.DataFrame | NDArray[Any]") -> FloatArray:
+        """The weighted mean of the members' predictions: probabilities, or values.
+
+        Args:
+            data: As for `predict`.
+
+        Raises:
+            StudyError: As `predict`.
+        """
         frame = as_frame(data, self.feature_names)
         total: FloatArray | None = None
         for member in self.members:

@@ -38,6 +38,9 @@ _TRUSTED = frozenset(
 )
 """Types beside those that skops trusts by itself: what learners and transformers of the space consist of."""
 
+_TRUSTED_MODULES = ("sklearn.metrics._dist_metrics.", "sklearn.neighbors._ball_tree.", "sklearn.neighbors._kd_tree.")
+"""Modules all of whose types are trusted: which of them a search for neighbours takes depends on the data."""
+
 
 def dump(fitted: Fitted) -> bytes:
     """The trained configuration as bytes.
@@ -64,13 +67,14 @@ def restore(content: bytes, trusted: Collection[str] = ()) -> Fitted:
     """
     from skops.io import get_untrusted_types, loads
 
-    strange = set(get_untrusted_types(data=content)) - _TRUSTED - set(trusted)
-    if strange:
+    beside = set(get_untrusted_types(data=content)) - _TRUSTED - set(trusted)
+    ours = {name for name in beside if name.startswith(_TRUSTED_MODULES)}
+    if strange := beside - ours:
         raise StudyError(
             f"the model holds objects of types that are not trusted: {', '.join(sorted(strange))}; "
             "name them as `trusted` if you know where it comes from"
         )
-    data = loads(content, trusted=sorted({*_TRUSTED, *trusted}))
+    data = loads(content, trusted=sorted({*_TRUSTED, *trusted, *ours}))
     fitted = Fitted(**data["state"])
     unpack(fitted.estimator, data["trees"])
     return fitted

@@ -1,0 +1,57 @@
+"""The estimators of the built-in targets."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.utils.estimator_checks import check_estimator
+
+from bohb_service.workers import autonet
+
+TARGETS = {
+    # A network needs that many epochs to explain half of the variance of scikit-learn's 200 rows.
+    "autonet": (autonet, autonet.AutoNetClassifier, autonet.AutoNetRegressor, {"min_budget": 100, "max_budget": 100}),
+}
+
+
+@pytest.fixture(params=TARGETS)
+def target(request):
+    return TARGETS[request.param]
+
+
+@pytest.mark.parametrize("which", [1, 2], ids=["classifier", "regressor"])
+def test_scikit_learn_finds_nothing_wrong(target, which):
+    kind, settings = target[which], target[3]
+
+    results = check_estimator(kind(evaluations=1, workers=0, time_limit=60, **settings), on_skip=None, on_fail=None)
+
+    failed = [f"{result['check_name']}: {result['exception']!r}" for result in results if result["status"] == "failed"]
+    assert failed == []
+    assert len(results) > 45
+
+
+def test_a_search_with_workers_ends_with_an_ensemble_that_can_be_saved(target, tmp_path):
+    package, kind, _, _ = target
+    features, labels = load_iris(return_X_y=True)
+
+    model = kind(evaluations=4, workers=1, time_limit=90, random_state=0).fit(features, np.array(list("abc"))[labels])
+    model.save(tmp_path / "model")
+
+    assert model.score(features, np.array(list("abc"))[labels]) > 0.6
+    loaded = package.load(tmp_path / "model")
+    np.testing.assert_allclose(loaded.predict_proba(features), model.predict_proba(features))
+    assert loaded.predict(features).tolist() == model.predict(features).tolist()
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copy.predict_proba(features), model.predict_proba(features))
+    assert set(model.leaderboard()["status"]) == {"success"}
+
+
+def test_refit_after_a_cross_validation_has_one_model_a_member(target):
+    features, values = load_diabetes(return_X_y=True)
+    model = target[2](evaluations=2, workers=0, time_limit=90, resampling="cv", random_state=0, **target[3])
+
+    model.fit(features[:120], values[:120]).refit(features, values)
+
+    assert [len(member["models"]) for member in model.show_models()] == [1] * len(model.members_)
+    assert model.score(features, values) > 0.3

@@ -1,0 +1,94 @@
+"""The two kinds of estimators, for targets to inherit from beside their own base."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin, RegressorMixin
+
+from bohb_service.workers.tabular.columns import FloatArray
+from bohb_service.workers.tabular.task import Task
+
+from .base import TabularEstimator
+from .validation import classes_of, values_of
+
+
+class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A `TabularEstimator` that predicts classes.
+
+    Attributes:
+        classes_: The labels, sorted; the columns of `predict_proba`.
+    """
+
+    KIND = "classification"
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The likeliest labels, shape ``(n,)``.
+
+        Args:
+            X: As for `fit`, with the same columns.
+
+        Raises:
+            ValueError: The data is wrong.
+            NotFittedError: `fit` was not called.
+        """
+        numbers = self.predict_proba(X).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[numbers]
+        return labels
+
+    def predict_proba(self, X: Any) -> FloatArray:
+        """Probabilities of ``classes_``, shape ``(n, classes)``.
+
+        Args:
+            X: As for `fit`, with the same columns.
+
+        Raises:
+            ValueError: The data is wrong.
+            NotFittedError: `fit` was not called.
+        """
+        return self._predicted(X)
+
+    def _learn_target(self, y: Any) -> NDArray[Any]:
+        self.classes_, numbers = classes_of(y)
+        return numbers
+
+    def _numbers_of(self, y: Any) -> NDArray[Any]:
+        labels, numbers = classes_of(y)
+        unknown = np.setdiff1d(labels, self.classes_).tolist()
+        missing = np.setdiff1d(self.classes_, labels).tolist()
+        if unknown or missing:
+            which = f"{unknown[0]!r} is new" if unknown else f"{missing[0]!r} is missing"
+            raise ValueError(f"y must have the classes that fit has seen, but {which}; call fit for other classes")
+        return numbers
+
+    @property
+    def _task(self) -> Task:
+        return Task("classification", tuple(self.classes_.tolist()))
+
+
+class TabularRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A `TabularEstimator` that predicts numbers."""
+
+    KIND = "regression"
+
+    def predict(self, X: Any) -> FloatArray:
+        """The values, shape ``(n,)``.
+
+        Args:
+            X: As for `fit`, with the same columns.
+
+        Raises:
+            ValueError: The data is wrong.
+            NotFittedError: `fit` was not called.
+        """
+        return self._predicted(X)
+
+    def _learn_target(self, y: Any) -> NDArray[Any]:
+        return values_of(y)
+
+    def _numbers_of(self, y: Any) -> NDArray[Any]:
+        return values_of(y)
+
+    @property
+    def _task(self) -> Task:
+        return Task("regression")
