@@ -167,7 +167,7 @@ def test_a_name_that_is_not_there_brings_suggestions(folder, monkeypatch):
 
     with pytest.raises(WorkerSpecError, match="no worker is called 'bench-spere'; did you mean 'bench-sphere'"):
         load_worker("bench-spere")
-    with pytest.raises(WorkerSpecError, match="installed are bench-sphere, "):
+    with pytest.raises(WorkerSpecError, match="installed are autonet, bench-sphere, "):
         load_worker("qqq")
 
 
