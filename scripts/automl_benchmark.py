@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bohb_service.workers.sklearn import AutoMLClassifier
-from bohb_service.workers.tabular.columns import FeatureEncoder
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.model_selection import train_test_split
+
+from bohb_service.workers.sklearn import AutoMLClassifier
+from bohb_service.workers.tabular.columns import FeatureEncoder
 
 NAMES = (
     "australian",

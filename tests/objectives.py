@@ -366,3 +366,36 @@ class SumOfValues(Worker):
 
     def compute(self, config, _budget, _context):
         return float(sum(value for value in config.values() if not isinstance(value, str)))
+
+
+class IsAlone(OfTwoFloats):
+    """Fails if there is a directory of another evaluation beside its own."""
+
+    def compute(self, config, budget, context):
+        own = context.directory
+        assert [entry for entry in own.parent.iterdir() if entry.is_dir()] == [own]
+        return config["x"]
+
+
+class Trains(OfTwoFloats):
+    """Costs about ``budget`` and goes on where the directory says; the loss at 1 ranks as at any larger budget.
+
+    Options: ``step_s``, seconds a unit of budget; ``drift`` is added to a loss that was continued; ``noise``, times
+    the number of evaluations so far, to every loss; ``fail_above``: fails where ``x`` is larger.
+    """
+
+    def __init__(self, step_s=0.0, drift=0.0, noise=0, fail_above=1.0):
+        super().__init__(step_s=step_s, drift=drift, noise=noise, fail_above=fail_above)
+        self.n_evaluations = 0
+
+    def compute(self, config, budget, context):
+        self.n_evaluations += 1
+        if config["x"] > self.options["fail_above"]:
+            raise ValueError("x is too large")
+        file = context.directory / "units"
+        done = float(file.read_text()) if file.exists() else 0.0
+        assert done == (context.previous_budget or 0.0)
+        time.sleep(self.options["step_s"] * (budget - done))
+        file.write_text(str(budget))
+        spoilt = self.options["noise"] * self.n_evaluations + (self.options["drift"] if done else 0.0)
+        return config["x"] + config["y"] / budget + spoilt

@@ -8,7 +8,6 @@ from bohb_service.workers.tabular.estimators.base import TabularEstimator
 from bohb_service.workers.tabular.estimators.kinds import TabularClassifier, TabularRegressor
 from bohb_service.workers.tabular.estimators.search import COMMON_BUDGETS, Budgets
 from bohb_service.workers.tabular.saved import load_model
-
 from tests.tabular_target import read
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+
 from bohb_service.workers.tabular.worker import TabularWorker
 
 

@@ -46,3 +46,49 @@ class Address(click.ParamType[str]):
         if ":" in host and not (host.startswith("[") and host.endswith("]")):
             self.fail(f"{text!r}: write an IPv6 address in brackets, e.g. [::1]:9090", param, ctx)
         return text
+
+
+class Budgets(click.ParamType[tuple[float, ...]]):
+    """Positive numbers with commas between them."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
+        """The numbers, checked, in the order given."""
+        if isinstance(value, tuple):
+            return value
+        numbers = []
+        for text in str(value).split(","):
+            try:
+                number = float(text)
+            except ValueError:
+                number = math.nan
+            if not 0 < number < math.inf:
+                self.fail(f"{text!r} in {value!r} is no positive number; write e.g. 1,3,9,27", param, ctx)
+            numbers.append(number)
+        return tuple(numbers)
+
+
+class Setting(click.ParamType[tuple[str, Any]]):
+    """``KEY=VALUE``, the value as a study file would have it."""
+
+    name = "key=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
+        """The key and its plain value."""
+        from bohb_service.study.plain import to_plain
+        from bohb_service.study.yaml_reader import YamlError, read_yaml
+
+        if isinstance(value, tuple):
+            return value
+        key, separator, text = str(value).partition("=")
+        if not separator or not key.strip():
+            self.fail(f"{value!r} is no KEY=VALUE, e.g. dataset=iris", param, ctx)
+        try:
+            content, _, problems = read_yaml(text)
+        except YamlError as error:
+            self.fail(f"{value!r}: {error.text}", param, ctx)
+        plain, faults = to_plain(content)
+        for problem in (*problems, *faults):
+            self.fail(f"{value!r}: {problem.text}", param, ctx)
+        return key.strip(), plain

@@ -3,14 +3,19 @@
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bohb_service._version import VERSION
-from bohb_service.cli.edge import guarded
+from bohb_service.cli.edge import guarded, print_json
 from bohb_service.cli.lines import configure_logging
-from bohb_service.cli.options import Address, Seconds, option
+from bohb_service.cli.options import Address, Budgets, Seconds, Setting, option
 from bohb_service.errors import StudyError
+from bohb_service.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from bohb_service.api.bench import Step
 
 log = logging.getLogger("bohb_service.cli")
 
@@ -119,6 +124,72 @@ def list_command() -> None:
 
     for worker in list_workers():
         click.echo(worker)
+
+
+@main.command()
+@click.argument("target")
+@option(
+    "--configurations",
+    type=click.IntRange(1, 100_000),
+    default=12,
+    show_default=True,
+    help="How many random configurations to evaluate.",
+)
+@option("--budgets", type=Budgets(), help="Budgets to evaluate at, e.g. 1,3,9,27. Default: those of the study file.")
+@option("--seed", type=click.IntRange(0, 2**63 - 1), help="Default: that of the study file, or 0.")
+@option(
+    "--option",
+    "options",
+    type=Setting(),
+    multiple=True,
+    help="Option of the worker, KEY=VALUE, on top of those of the study file; may be repeated.",
+)
+@option("--seconds", type=Seconds(min=0, min_open=True), help="End after that time, with what was found by then.")
+@option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@guarded
+def bench(
+    *,
+    target: str,
+    configurations: int,
+    budgets: tuple[float, ...] | None,
+    seed: int | None,
+    options: tuple[tuple[str, Any], ...],
+    seconds: float | None,
+    as_json: bool,
+) -> None:
+    """Find out whether the fidelity of TARGET is worth using.
+
+    TARGET is a study file, or a worker: entry point, package.module:Class or path/to/file.py:Class. Random
+    configurations are evaluated at each budget, in a process and under the limits of a worker. Shown are cost,
+    losses and failures at each budget, how well small budgets foretell large ones, and whether evaluations can
+    be continued. Ctrl-C ends it with what was found by then.
+    """
+    from bohb_service.api.bench import run_bench
+    from bohb_service.api.bench_plan import plan_bench
+
+    plan = plan_bench(target, configurations=configurations, budgets=budgets, seed=seed, options=dict(options))
+    result = run_bench(plan, seconds=seconds, on_step=_tell_step)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        from bohb_service.cli.bench_view import bench_view
+        from bohb_service.cli.blocks import show
+
+        show(bench_view(result))
+    ends = {"interrupted": ExitCode.INTERRUPTED, "terminated": ExitCode.TERMINATED}
+    sys.exit(ends.get(result.end, ExitCode.OK if result.has_loss else ExitCode.NO_RESULT))
+
+
+def _tell_step(step: "Step") -> None:
+    """One line on stderr for each evaluation."""
+    from bohb_service.cli.log_format import one_line
+    from bohb_service.cli.wording import budget, duration, figure
+
+    done = step.evaluation
+    what = {"warm-up": "warm-up", "fresh": "", "continued": "continued"}[step.kind]
+    how = f"loss {figure(done.loss)}" if done.failure is None else f"failed: {one_line(done.failure)}"
+    place = f"[{step.number}/{step.total}] configuration {done.configuration} at budget {budget(done.budget)}"
+    click.echo(f"{place}{f' ({what})' if what else ''}: {how} in {duration(done.seconds)}", err=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 Folding the events of a journal through `apply` gives exactly the live state; nothing is drawn or decided here.
 """
 
-import hashlib
 import math
 from bisect import bisect_right, insort
 from collections import deque
@@ -31,7 +30,7 @@ from bohb_service.scheduler.events import (
     WorkerLeft,
 )
 from bohb_service.scheduler.replies import Job
-from bohb_service.scheduler.trial import REFIT_RUNG, Trial, TrialId, TrialState
+from bohb_service.scheduler.trial import REFIT_RUNG, Trial, TrialId, TrialState, evaluation_seed
 
 _KEPT_LOSSES = 20
 
@@ -159,17 +158,13 @@ class StudyState:
             config=self.configurations[trial.id.configuration].values,
             budget=trial.budget,
             previous_budget=self._previous_budget(trial),
-            seed=self._seed_of(trial.id.configuration),
+            seed=evaluation_seed(self._seed, trial.id.configuration),
         )
 
     def _previous_budget(self, trial: Trial) -> float | None:
         if trial.id.rung == REFIT_RUNG:
             return self.incumbent.budget if self.incumbent else None
         return self.brackets[trial.bracket].budget(trial.id.rung - 1) if trial.id.rung else None
-
-    def _seed_of(self, configuration: int) -> int:
-        digest = hashlib.sha256(f"{self._seed}:{configuration}".encode()).digest()
-        return int.from_bytes(digest[:4]) >> 1
 
     def apply(self, event: Event) -> None:  # noqa: C901, PLR0912  (one case an event)
         """Change the state by one event, live or replayed.

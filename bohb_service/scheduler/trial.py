@@ -1,11 +1,23 @@
 """A trial, one configuration at one budget, and the table of its legal transitions."""
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Self
 
 REFIT_RUNG = -1
 """The rung number of the one job that retrains the incumbent after the search."""
+
+
+def evaluation_seed(study_seed: int, configuration: int) -> int:
+    """The seed that a configuration has at every budget, in ``[0, 2**31)``.
+
+    Args:
+        study_seed: Seed of the study.
+        configuration: Number of the configuration, from 0.
+    """
+    digest = hashlib.sha256(f"{study_seed}:{configuration}".encode()).digest()
+    return int.from_bytes(digest[:4]) >> 1
 
 
 class TrialId(NamedTuple):

@@ -72,14 +72,28 @@ def load_worker(spec: str, base: Path | None = None) -> type[Worker]:
         module = _import_module(location, spec)
     elif not location or not name.strip():
         raise WorkerSpecError(f"worker {spec!r} does not say which class; {_FORMS}")
-    elif location.endswith(".py") or "/" in location:
-        module = _import_file((base or Path.cwd()) / Path(location).expanduser(), spec)
     else:
-        folder = str(Path.cwd())
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
-        module = _import_module(location, spec)
+        module = import_location(location, spec, base)
     return _class_of(module, name.strip(), spec)
+
+
+def import_location(location: str, spec: str, base: Path | None = None) -> ModuleType:
+    """The module of a dotted name, also from the current folder, or of a Python file.
+
+    Args:
+        location: ``package.module`` or ``path/to/file.py``.
+        spec: What the user wrote, for messages.
+        base: Folder from which a relative file path is taken; the current one by default.
+
+    Raises:
+        WorkerSpecError: There is none, or it cannot be imported.
+    """
+    if location.endswith(".py") or "/" in location:
+        return _import_file((base or Path.cwd()) / Path(location).expanduser(), spec)
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return _import_module(location, spec)
 
 
 def _entry_points() -> "tuple[EntryPoint, ...]":

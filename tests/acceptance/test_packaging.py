@@ -53,7 +53,7 @@ def test_wheel_holds_every_source_and_data_file(wheel):
         f"{name}/{path.relative_to(tree)}"
         for name, tree in trees.items()
         for path in tree.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md"
     }
     info = f"bohb_service-{VERSION}.dist-info/"
 

@@ -61,7 +61,7 @@ def test_every_command_option_and_exit_code_is_in_the_readme():
     for name in (*master.commands, *worker.commands):
         program = "bohb-master" if name in master.commands else "bohb-worker"
         assert f"`{program} {name}" in README
-    for command in (*master.commands.values(), worker):
+    for command in (*master.commands.values(), worker, *worker.commands.values()):
         for parameter in command.params:
             for option in parameter.opts:
                 if option.startswith("--") and option not in {"--version", "--help"}:

@@ -15,10 +15,6 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from bohb_service.workers.tabular.dataset import Dataset
-from bohb_service.workers.tabular.estimators.evaluated import best_evaluated
-from bohb_service.workers.tabular.options import TableOptions
-from bohb_service.workers.tabular.saved import load_model
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import FitFailedWarning, NotFittedError
@@ -27,6 +23,10 @@ from sklearn.utils.estimator_checks import check_estimator
 from bohb_service.errors import BohbError, RunMismatchError
 from bohb_service.fleet.local import LocalFleet
 from bohb_service.results.run import load_run
+from bohb_service.workers.tabular.dataset import Dataset
+from bohb_service.workers.tabular.estimators.evaluated import best_evaluated
+from bohb_service.workers.tabular.options import TableOptions
+from bohb_service.workers.tabular.saved import load_model
 from tests.polling import wait_until
 from tests.tabular_estimators import TreeClassifier, TreeRegressor
 from tests.tabular_target import read

@@ -4,9 +4,10 @@ import pickle
 
 import numpy as np
 import pytest
-from bohb_service.workers import autonet
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.utils.estimator_checks import check_estimator
+
+from bohb_service.workers import autonet
 
 TARGETS = {
     # A network needs that many epochs to explain half of the variance of scikit-learn's 200 rows.

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+
 from bohb_service.workers.tabular.ensemble import select_ensemble
 from bohb_service.workers.tabular.metrics import METRICS
 

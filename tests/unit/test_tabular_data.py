@@ -3,14 +3,14 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
+
+from bohb_service.errors import StudyError
 from bohb_service.workers.tabular.columns import FeatureEncoder
 from bohb_service.workers.tabular.dataset import Dataset, subsample
 from bohb_service.workers.tabular.options import TableOptions
 from bohb_service.workers.tabular.sources import BUILT_IN, read_table
 from bohb_service.workers.tabular.splits import folds, holdout, stratified_order
 from bohb_service.workers.tabular.task import Task
-
-from bohb_service.errors import StudyError
 
 
 def options(**given):

@@ -3,13 +3,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from bohb_service.workers.tabular.kept import load_evaluation
-from bohb_service.workers.tabular.metrics import METRICS
-from bohb_service.workers.tabular.saved import load_model
 from sklearn.datasets import load_iris
 
 from bohb_service.errors import StudyError
 from bohb_service.worker.base import EvaluationContext
+from bohb_service.workers.tabular.kept import load_evaluation
+from bohb_service.workers.tabular.metrics import METRICS
+from bohb_service.workers.tabular.saved import load_model
 from tests.tabular_target import TreeTarget, read
 
 CONFIG = {"min_rows": 2}

@@ -39,7 +39,8 @@ def shake_shake(first: Tensor, second: Tensor, *, is_training: bool) -> Tensor:
     forward, backward = torch.rand(2).tolist()
     mixed = backward * first + (1.0 - backward) * second
     # The difference in the value is hidden from the gradient.
-    return mixed + (forward - backward) * (first - second).detach()
+    shaken: Tensor = mixed + (forward - backward) * (first - second).detach()
+    return shaken
 
 
 def shake_drop(branch: Tensor, probability: float, *, is_training: bool) -> Tensor:
@@ -55,7 +56,8 @@ def shake_drop(branch: Tensor, probability: float, *, is_training: bool) -> Tens
     draw, forward, backward = torch.rand(3).tolist()
     if draw >= probability:
         return branch
-    return backward * branch + (forward - backward) * branch.detach()
+    shaken: Tensor = backward * branch + (forward - backward) * branch.detach()
+    return shaken
 
 
 class ResidualBlock(nn.Module):

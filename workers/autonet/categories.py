@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from bohb_service.workers.tabular.columns import FloatArray
 from numpy.typing import NDArray
+
+from bohb_service.workers.tabular.columns import FloatArray
 
 from .hyperparameters import Hyperparameters
 
@@ -36,7 +37,7 @@ class CategoryColumn:
     def one_hot(self, features: FloatArray) -> FloatArray:
         """A column for each new code, shape ``(n, n_codes)``; all 0 where the category is missing or new."""
         codes = self.recode(features)
-        return (codes[:, None] == np.arange(self.n_codes)).astype(np.float64)
+        return np.asarray(codes[:, None] == np.arange(self.n_codes), dtype=np.float64)
 
     def numbers(self, features: FloatArray) -> NDArray[np.int64]:
         """The new codes as whole numbers, shape ``(n,)``; ``n_codes`` where the category is missing or new."""

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+
+from bohb_service.errors import StudyError
 from bohb_service.workers.tabular.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bohb_service.workers.tabular.rows import Fold, Rows
 from bohb_service.workers.tabular.worker import Effort, Report
-
-from bohb_service.errors import StudyError
 
 from .hyperparameters import Hyperparameters
 from .machine import find_device, limited_threads

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bohb_service.workers.tabular.columns import FloatArray
 from torch import Tensor
 
 from bohb_service.errors import StudyError
+from bohb_service.workers.tabular.columns import FloatArray
 
 from .categories import CategoryColumn
 from .hyperparameters import Hyperparameters

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from bohb_service.workers.tabular.columns import FloatArray
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+from bohb_service.workers.tabular.columns import FloatArray
 
 from .mixup import Criterion
 

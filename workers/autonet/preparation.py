@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.rows import Rows
-from numpy.typing import NDArray
 
 from .categories import CategoryColumn, plan_categories
 from .hyperparameters import Hyperparameters

@@ -79,13 +79,13 @@ class Schedule:
             case "cosine":
                 return _cosine(progress)
             case "decay":
-                return p.final_lr_fraction**progress
+                return math.pow(p.final_lr_fraction, progress)
             case "warm_restarts":
                 return _cosine(_period_share(time, p.restart_period, p.restart_factor))
             case "exponential":
-                return p.gamma_per_epoch**epoch
+                return math.pow(p.gamma_per_epoch, epoch)
             case "step":
-                return p.step_gamma ** (epoch // p.step_size)
+                return math.pow(p.step_gamma, epoch // p.step_size)
             case "plateau":
                 return self.plateau.factor
             case "cyclic":

@@ -14,17 +14,25 @@ SPACES = ("small", "medium", "full")
 BASES: Mapping[str, Mapping[str, Any]] = {
     "small": {
         "network": "mlp",
-        "units": 64,
-        "layers": 3,
+        "units": 128,
+        "layers": 2,
         "use_dropout": True,
         "dropout": 0.1,
         "head_layers": 1,
         "optimizer": "adam",
-        "learning_rate": 1e-3,
+        "learning_rate": 3e-3,
         "scheduler": "decay",
     },
-    "medium": {"head_layers": 1, "output_units": 64, "units": 128, "layers": 3, "learning_rate": 1e-3},
-    "full": {},
+    "medium": {
+        "head_layers": 1,
+        "output_units": 64,
+        "units": 128,
+        "layers": 3,
+        "learning_rate": 1e-3,
+        "weight_decay": 1e-6,
+        "momentum": 0.9,
+    },
+    "full": {"weight_decay": 1e-6},
 }
 """What each space fixes, or takes for its default; all else has the defaults of `Hyperparameters`."""
 
@@ -183,7 +191,7 @@ def _training(make: _Builder) -> None:
     make.add("batch_size", (32, 320), log=True)
     optimizer = make.add("optimizer", list(known.OPTIMIZERS))
     make.add("learning_rate", (1e-5, 1e-1), log=True)
-    make.add("weight_decay", (1e-7, 1e-1), log=True)
+    make.add("weight_decay", (1e-6, 1e-1), log=True)
     make.add("momentum", (0.0, 0.99), when=(optimizer, ["sgd", "rmsprop"]))
     make.add("beta1", (0.85, 0.999), when=(optimizer, ["adam", "adamw"]))
     make.add("beta2", (0.9, 0.9999), when=(optimizer, ["adam", "adamw"]))

@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from bohb_service.workers.tabular.rows import Rows
 from torch import Tensor
+
+from bohb_service.workers.tabular.rows import Rows
 
 _WATCHED_SHARE = 0.1
 _LEAST_ROWS = 10
@@ -37,7 +38,7 @@ class EarlyStopping:
             weights: Of the network; copied if they are the best so far.
         """
         if loss < self.best_loss or not self.best:
-            self.best_loss = loss
+            self.best_loss = math.inf if math.isnan(loss) else loss
             self.waited = 0
             self.best = {name: tensor.detach().clone() for name, tensor in weights.items()}
         else:

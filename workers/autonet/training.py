@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from bohb_service.workers.tabular.columns import FloatArray
 from numpy.typing import NDArray
 from torch import Tensor
+
+from bohb_service.workers.tabular.columns import FloatArray
 
 from .hyperparameters import Hyperparameters
 from .initialisers import initialise
@@ -202,7 +203,8 @@ class Training:
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": moments, "param_groups": groups})
         plateau = self._schedule.plateau
-        plateau.factor, plateau.best, plateau.waited = (float(value) for value in state["plateau"])
+        plateau.factor, plateau.best = float(state["plateau"][0]), float(state["plateau"][1])
+        plateau.waited = int(state["plateau"][2])
         if self._stopping is not None:
             self._stopping.best_loss, self._stopping.waited = float(state["stopping"][0]), int(state["stopping"][1])
             self._stopping.best = self._tensors(state, "best.")
@@ -231,7 +233,7 @@ class Training:
         if len(ends) > 1 and ends[-1] - ends[-2] == 1:
             del ends[-2]
         sizes = np.diff([0, *ends]).tolist()
-        return torch.from_numpy(order).to(self.device).split(sizes)
+        return tuple(torch.from_numpy(order).to(self.device).split(sizes))
 
     def _permutation(self, epoch: int, rows: int) -> NDArray[np.int64]:
         return np.random.default_rng(self._spawn(_SHUFFLE, epoch)).permutation(rows)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bohb_service.workers.tabular.sources import letter
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
+from bohb_service.workers.tabular.sources import letter
 
 from .options import DATASETS, suggestion
 

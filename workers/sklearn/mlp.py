@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bohb_service.workers.tabular.checkpoint import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
 
 from bohb_service.errors import StudyError
 from bohb_service.worker.base import EvaluationContext, Worker
+from bohb_service.workers.tabular.checkpoint import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
 
 from .datasets import Dataset, Rows, load_dataset
 from .hyperparameters import Hyperparameters, build_space

@@ -12,6 +12,7 @@ import numpy as np
 
 from bohb_service.errors import StudyError
 from bohb_service.worker.base import EvaluationContext, Worker
+from bohb_service.worker.plain import to_plain
 
 from .checkpoint import fingerprint
 from .columns import FloatArray
@@ -43,13 +44,11 @@ class Effort:
 
 
 class TrainedModel(Savable, Protocol):
-    """The result of one training.
+    """The result of one training."""
 
-    Attributes:
-        info: Plain data about it: what was trained now, what was taken over, sizes.
-    """
-
-    info: Mapping[str, Any]
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """Plain data about it: what was trained now, what was taken over, sizes."""
 
 
 class TabularWorker(Worker):
@@ -157,6 +156,7 @@ class TabularWorker(Worker):
             FloatingPointError: A prediction is not finite.
         """
         began = time.perf_counter()
+        config = to_plain(config, "config")
         effort, n_folds, percent = self._plan(budget)
         losses, predictions, members, infos = [], [], [], []
         for number in range(n_folds):
@@ -205,6 +205,7 @@ class TabularWorker(Worker):
             ``model``, the folder that the target's ``load`` reads; with a test part also the losses there,
             ``test_error`` for a classification, and the baseline's.
         """
+        config = to_plain(config, "config")
         effort, _, _ = self._plan(budget if self.fidelity != "subsample" else _FULL)
         fold, seed = self.dataset.final(), _fold_seed(context.seed, 0)
         folder = context.directory / "final"
@@ -232,7 +233,9 @@ class TabularWorker(Worker):
 
     def default_configuration(self) -> Mapping[str, Any]:
         """The default of the target's space."""
-        return dict(type(self).configuration_space(**self.options).get_default_configuration())
+        default = type(self).configuration_space(**self.options).get_default_configuration()
+        plain: dict[str, Any] = to_plain(dict(default), "config")
+        return plain
 
     def mark(self, config: Mapping[str, Any], fold: Fold, seed: int, **facts: Any) -> str:
         """Text that is equal for two trainings exactly if they take the same course, whatever their budgets.

@@ -12,12 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
-from bohb_service.workers.tabular.columns import FloatArray
-from bohb_service.workers.tabular.dataset import Dataset
-from bohb_service.workers.tabular.metrics import DEFAULT_METRIC, METRICS
-from bohb_service.workers.tabular.options import TableOptions
-from bohb_service.workers.tabular.saved import SavedModel, save_model
-from bohb_service.workers.tabular.task import Kind, Task
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import FitFailedWarning
@@ -27,6 +21,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from bohb_service.errors import StudyError
 from bohb_service.results.run import Run
 from bohb_service.worker.describe import describe
+from bohb_service.workers.tabular.columns import FloatArray
+from bohb_service.workers.tabular.dataset import Dataset
+from bohb_service.workers.tabular.metrics import DEFAULT_METRIC, METRICS
+from bohb_service.workers.tabular.options import TableOptions
+from bohb_service.workers.tabular.saved import SavedModel, save_model
+from bohb_service.workers.tabular.task import Kind, Task
 
 from . import fitted
 from .combined import combined, outward_reader

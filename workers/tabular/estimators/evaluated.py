@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bohb_service.workers.tabular.columns import FloatArray
-from bohb_service.workers.tabular.ensemble import MOST_MODELS, Loss, select_ensemble
-from bohb_service.workers.tabular.kept import load_evaluation
-from bohb_service.workers.tabular.saved import SavedModel
 from numpy.typing import NDArray
 
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.results.rows import TrialResult
 from bohb_service.results.run import Run
 from bohb_service.scheduler.trial import TrialState
+from bohb_service.workers.tabular.columns import FloatArray
+from bohb_service.workers.tabular.ensemble import MOST_MODELS, Loss, select_ensemble
+from bohb_service.workers.tabular.kept import load_evaluation
+from bohb_service.workers.tabular.saved import SavedModel
 
 
 @dataclass(frozen=True, slots=True)

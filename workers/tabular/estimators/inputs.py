@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bohb_service.workers.tabular.columns import Column, FeatureEncoder, FloatArray
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
+from bohb_service.workers.tabular.columns import Column, FeatureEncoder, FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
-from bohb_service.workers.tabular.columns import FloatArray
-from bohb_service.workers.tabular.task import Task
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin, RegressorMixin
+
+from bohb_service.workers.tabular.columns import FloatArray
+from bohb_service.workers.tabular.task import Task
 
 from .base import TabularEstimator
 from .validation import classes_of, values_of

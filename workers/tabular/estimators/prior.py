@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bohb_service.workers.tabular.columns import FloatArray
-from bohb_service.workers.tabular.task import Task
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
+from bohb_service.workers.tabular.columns import FloatArray
+from bohb_service.workers.tabular.task import Task
 
 
 @dataclass(frozen=True, slots=True)

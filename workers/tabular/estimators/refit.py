@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bohb_service.workers.tabular.saved import SavedModel
 
 from bohb_service.worker.base import EvaluationContext
 from bohb_service.worker.loader import load_worker
+from bohb_service.workers.tabular.saved import SavedModel
 
 from .evaluated import Chosen
 

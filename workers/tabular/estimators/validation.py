@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from bohb_service.workers.tabular.columns import FloatArray
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
@@ -11,6 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from bohb_service.errors import StudyError
+from bohb_service.workers.tabular.columns import FloatArray
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,95 @@
+"""Training an estimator by iterations, so that more of them continue from fewer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bohb_service.workers.tabular.columns import FloatArray
+
+from .components import Iterations
+
+_PATIENCE = 10
+"""Passes over the rows without progress after which a training ends."""
+
+_LEAST_PROGRESS = 1e-4
+"""Least decrease of the loss, and least change of the weights relative to the largest, that counts as progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What an estimator learns.
+
+    Attributes:
+        features: Shape ``(n, d)``.
+        target: Numbers of classes or values, shape ``(n,)``.
+        weights: Of the rows; None for equal ones.
+        seed: Of what is drawn at random.
+    """
+
+    features: FloatArray
+    target: NDArray[Any]
+    weights: FloatArray | None
+    seed: int
+
+    @property
+    def arguments(self) -> dict[str, FloatArray]:
+        """What `fit` gets beside features and target."""
+        return {} if self.weights is None else {"sample_weight": self.weights}
+
+
+def grow(estimator: Any, iterations: Iterations, done: int, wanted: int, lesson: Lesson) -> int:
+    """Train until the estimator has had this many iterations.
+
+    Args:
+        estimator: Unfitted if `done` is 0.
+        iterations: How it is trained.
+        done: Iterations that it has had.
+        wanted: Iterations that it shall have had.
+        lesson: What it learns.
+
+    Returns:
+        How many it has had: fewer than wanted if it had learned before what there is to learn.
+    """
+    if iterations.parameter is None:
+        return _pass_by_pass(estimator, done, wanted, lesson)
+    # One that stopped by itself would go on if it were asked for more, and differ from one that was asked at once.
+    if done and done < getattr(estimator, iterations.parameter):
+        return done
+    if iterations.resumes:
+        estimator.set_params(warm_start=True)
+    estimator.set_params(**{iterations.parameter: wanted})
+    estimator.fit(lesson.features, lesson.target, **lesson.arguments)
+    return int(getattr(estimator, "n_iter_", wanted))
+
+
+def _pass_by_pass(estimator: Any, done: int, wanted: int, lesson: Lesson) -> int:
+    """Go over the rows once an iteration, each time in an order of its own."""
+    arguments: dict[str, Any] = dict(lesson.arguments)
+    if hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function"):
+        arguments["classes"] = np.unique(lesson.target)
+    for number in range(done, wanted):
+        if _has_converged(estimator):
+            return number
+        draw = np.random.SeedSequence(lesson.seed, spawn_key=(number,)).generate_state(1)[0] >> 1
+        estimator.set_params(random_state=int(draw))
+        before = None if not hasattr(estimator, "coef_") else estimator.coef_.copy()
+        estimator.partial_fit(lesson.features, lesson.target, **arguments)
+        if hasattr(estimator, "coef_"):
+            _note_change(estimator, before)
+    return wanted
+
+
+def _note_change(estimator: Any, before: Any) -> None:
+    """Count on the estimator for how many passes its weights have hardly changed."""
+    largest = np.abs(estimator.coef_).max()
+    moves = before is None or np.abs(estimator.coef_ - before).max() > _LEAST_PROGRESS * max(largest, 1e-300)
+    estimator.still_passes_ = 0 if moves else getattr(estimator, "still_passes_", 0) + 1
+
+
+def _has_converged(estimator: Any) -> bool:
+    if hasattr(estimator, "loss_curve_"):
+        curve = estimator.loss_curve_
+        return len(curve) > _PATIENCE and min(curve[-_PATIENCE:]) > min(curve[:-_PATIENCE]) - _LEAST_PROGRESS
+    return getattr(estimator, "still_passes_", 0) >= _PATIENCE

@@ -1,0 +1,1 @@
+"""The learners, a file for each family, and the registry of all."""

@@ -1,0 +1,186 @@
+"""The worker `sklearn`: chooses a learner, its hyperparameters, and everything that prepares a table for it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bohb_service.errors import StudyError
+from bohb_service.suggestions import did_you_mean
+from bohb_service.workers.tabular.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.tabular.dataset import subsample
+from bohb_service.workers.tabular.rows import Fold
+from bohb_service.workers.tabular.task import Kind
+from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, TrainedModel
+
+from .components import Learner, Preprocessor
+from .features import PREPROCESSORS
+from .learners.registry import choose_learners
+from .model import PipelineModel, quiet_single_thread
+from .portfolio import first_configurations
+from .recipes import make_recipe
+from .space import build_space
+
+if TYPE_CHECKING:
+    from ConfigSpace import ConfigurationSpace
+
+    from .training import Fitted, Recipe
+
+_CHECKPOINT = "checkpoint.bin"
+_MODEL_STATE = "model"
+
+
+class SklearnPipeline(TabularWorker):
+    """Combined algorithm selection and hyperparameter optimisation over scikit-learn, XGBoost and LightGBM.
+
+    Budgets are percentages, or numbers of folds. With ``iterations``, a learner that is trained by iterations gets
+    this share of the most it can have, and others are trained in full; with ``mixed``, those others get this share of
+    the rows. A promoted configuration continues where it stopped, if its learner can; the result is bit for bit that of
+    a training in one go.
+
+    Args:
+        **options: Those of all targets for tables; and ``learners`` (names; default: all that are installed),
+            ``exclude_learners`` and ``preprocessors`` (names beside ``none``; default: all).
+
+    Raises:
+        StudyError: An option is wrong.
+    """
+
+    NAME = "sklearn"
+    FIDELITIES = ("mixed", "iterations")
+    EXTRA: ClassVar[tuple[str, ...]] = ("learners", "exclude_learners", "preprocessors")
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        _preprocessors(options, "classification")
+        for key in ("learners", "exclude_learners"):
+            _names(options, key)
+
+    @classmethod
+    def components(cls, **options: Any) -> tuple[Kind, tuple[Learner, ...], tuple[Preprocessor, ...]]:
+        """The kind of task, and the learners and preprocessors of its space.
+
+        Args:
+            **options: As for the class. Unless they say what the ``task`` is, the data is read to find out.
+
+        Raises:
+            StudyError: An option is wrong, or the data cannot be read.
+        """
+        kind = cls.kind_of(options)
+        learners = choose_learners(kind, _names(options, "learners"), _names(options, "exclude_learners") or ())
+        return kind, learners, _preprocessors(options, kind)
+
+    @staticmethod
+    def configuration_space(**options: Any) -> "ConfigurationSpace":
+        """The search space: for a classification with all packages 128 hyperparameters, of which about 15 are active.
+
+        Args:
+            **options: As for the class. Unless they say what the ``task`` is, the data is read to find out.
+
+        Raises:
+            StudyError: An option is wrong, or the data cannot be read.
+        """
+        return build_space(*SklearnPipeline.components(**options))
+
+    @staticmethod
+    def initial_configurations(**options: Any) -> list[dict[str, Any]]:
+        """Configurations to try first: defaults of learners that do well on many tables, as far as there are.
+
+        Args:
+            **options: As for the class.
+
+        Raises:
+            StudyError: An option is wrong, or the data cannot be read.
+        """
+        return first_configurations(*SklearnPipeline.components(**options))
+
+    def train(
+        self, config: Mapping[str, Any], effort: Effort, fold: Fold, *, seed: int, folder: Path, report: Report
+    ) -> TrainedModel:
+        """The configuration, trained on a fold.
+
+        Args:
+            config: Values of active hyperparameters; what is missing has its default.
+            effort: ``full``, ``mixed`` or ``iterations``, in percent.
+            fold: What it learns from.
+            seed: Of all that is random.
+            folder: For the checkpoint.
+            report: Gets nothing: a point would cost a prediction for each of the iterations.
+
+        Raises:
+            SpaceError: The configuration is none of the space.
+            StudyError: The budget is no percentage.
+            FloatingPointError: A step makes values that are not finite.
+        """
+        del report
+        if not 0 < effort.budget <= 100 + 1e-9:
+            raise StudyError(f"budget {effort.budget!r} is no percentage: above 0, at most 100")
+        _, learners, steps = self._components(fold.task.kind)
+        recipe = make_recipe(config, fold.task.kind, learners, steps, seed)
+        by_rows = effort.fidelity == "mixed" and recipe.learner.iterations is None
+        part = subsample(fold, effort.budget, self.table_options.split_seed) if by_rows else fold
+        with quiet_single_thread():
+            return self._train(recipe, recipe.iterations(effort.budget), effort, part, folder)
+
+    def _train(self, recipe: "Recipe", iterations: int, effort: Effort, fold: Fold, folder: Path) -> PipelineModel:
+        mark = self.mark(recipe.config, fold, recipe.seed, versions=_versions())
+        resumes = recipe.learner.iterations is not None and recipe.learner.iterations.resumes
+        start = _resumed(folder, mark, iterations) if resumes else None
+        taken_over = 0 if start is None else start.iterations
+        fitted = recipe.train(fold.train, fold.encoder.columns, fold.task, iterations, start)
+        info: dict[str, Any] = {"learner": recipe.learner.name, "rows": len(fold.train)}
+        if recipe.learner.iterations is not None:
+            info["iterations_trained"] = fitted.iterations - taken_over
+            info["iterations_resumed"] = taken_over
+        # After the largest budget there is nothing to go on to.
+        if resumes and effort.fidelity != "full" and effort.budget < 100 and fitted.iterations > taken_over:
+            from .storage import dump
+
+            state = {_MODEL_STATE: np.frombuffer(dump(fitted), dtype=np.uint8)}
+            try:
+                save_checkpoint(folder / _CHECKPOINT, mark, Checkpoint(np.zeros(iterations), state))
+            except OSError as error:
+                # The result stands without it; only the next budget will have to start from the beginning.
+                info["checkpoint_error"] = str(error)
+        return PipelineModel(fitted, info)
+
+    def _components(self, kind: Kind) -> tuple[Kind, tuple[Learner, ...], tuple[Preprocessor, ...]]:
+        return type(self).components(**{**self.options, "task": kind})
+
+
+def _resumed(folder: Path, mark: str, iterations: int) -> "Fitted | None":
+    """The training to go on with: one with as many iterations or fewer."""
+    from .storage import restore
+
+    checkpoint = load_checkpoint(folder / _CHECKPOINT, mark, iterations)
+    return None if checkpoint is None else restore(checkpoint.arrays[_MODEL_STATE].tobytes())
+
+
+def _names(options: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+    """The value of an option that is a list of names; None if it is not given."""
+    value = options.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) for name in value):
+        raise StudyError(f"worker_options.{key}: must be a list of names, not {value!r}")
+    return tuple(value)
+
+
+def _preprocessors(options: Mapping[str, Any], kind: Kind) -> tuple[Preprocessor, ...]:
+    names = _names(options, "preprocessors")
+    there = {step.name: step for step in PREPROCESSORS if kind in step.kinds}
+    for name in names or ():
+        if name not in there:
+            hint = did_you_mean(name, there)
+            raise StudyError(
+                f"worker_options.preprocessors: no preprocessor {name!r}; {hint} choose from: {', '.join(there)}"
+            )
+    return tuple(step for step in there.values() if names is None or step.name in ("none", *names))
+
+
+def _versions() -> dict[str, str]:
+    """Versions of what computes: others compute other bits."""
+    import sklearn
+
+    return {"numpy": np.__version__, "sklearn": sklearn.__version__}
