@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from bohb_service.master.opening import space_of
+from bohb_service.master.opening import ground_of
 from bohb_service.master.plan import settings_for
 from bohb_service.study import Study
 from bohb_service.worker.describe import describe
@@ -26,8 +26,8 @@ def preview(study: Study) -> dict[str, Any]:
     """
     from bohb_service.space import SearchSpace
 
-    space_json, offers_refit = space_of(study, lambda: describe(study.worker, study.worker_options))
-    settings = settings_for(study, offers_refit=offers_refit)
+    ground = ground_of(study, lambda: describe(study.worker, study.worker_options))
+    settings = settings_for(study, offers_refit=ground.offers_refit)
     schedule = settings.schedule
     brackets = [
         {
@@ -36,7 +36,7 @@ def preview(study: Study) -> dict[str, Any]:
         }
         for rungs in map(schedule.bracket, range(schedule.cycle))
     ]
-    space = SearchSpace.from_json(space_json).configuration_space
+    space = SearchSpace.from_json(ground.space_json).configuration_space
     return {
         "study": study.name,
         "worker": study.worker,

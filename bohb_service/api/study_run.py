@@ -121,7 +121,7 @@ class StudyRun:
                 self._facts(run),
                 AwakeClock(self._clock, max(1.0, terms.lease_s / 4)),
                 server.loop.post,
-                lambda: sampler_for(self.study, run.space_json),
+                lambda: sampler_for(self.study, run.space_json, run.initial),
                 terms=terms,
                 on_events=self.listen(run.scheduler.state),
                 min_workers=self._min_workers,

@@ -17,7 +17,7 @@ from bohb_service.scheduler.trial import TrialState
 _MOST_BRACKETS = 6
 _TRACEBACK_LINES = 15
 
-ORIGINS = {"prior": "drawn at random", "model": "proposed by the model", "initial": "given in the study file"}
+ORIGINS = {"prior": "drawn at random", "model": "proposed by the model", "initial": "given to be tried first"}
 """Where a configuration came from, in words."""
 
 STOP_REASONS = {

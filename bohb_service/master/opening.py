@@ -4,10 +4,10 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bohb_service._version import VERSION
 from bohb_service.clock import Clock
@@ -25,6 +25,9 @@ from bohb_service.scheduler.events import Event, MasterStarted
 from bohb_service.scheduler.scheduler import Scheduler
 from bohb_service.study import MAY_CHANGE, Study
 
+if TYPE_CHECKING:
+    from bohb_service.space import SearchSpace
+
 _EPOCH_BYTES = 8
 
 
@@ -41,6 +44,11 @@ class Description(Protocol):
         """Whether it can train the incumbent again at the end."""
         ...
 
+    @property
+    def recommended(self) -> list[dict[str, Any]] | None:
+        """Configurations that it recommends to try first, or None if it has no word on that."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class OpenRun:
@@ -51,6 +59,7 @@ class OpenRun:
         scheduler: Its state.
         study_id: Identity of this run, also in the file ``id`` of its configurations folder.
         space_json: Its search space.
+        initial: Configurations to try first.
         seconds_before: Working time of earlier masters.
         is_resumed: Whether the journal was there before.
     """
@@ -59,6 +68,7 @@ class OpenRun:
     scheduler: Scheduler
     study_id: str
     space_json: str
+    initial: list[dict[str, Any]]
     seconds_before: float
     is_resumed: bool
 
@@ -103,14 +113,32 @@ def open_run(
     except BaseException:
         journal.close()
         raise
-    return OpenRun(journal, scheduler, meta["study_id"], meta["space"], seconds_before, is_resumed)
+    # Journals of earlier versions have no word on it: then the study file's are all.
+    initial = json.loads(meta["initial"]) if "initial" in meta else list(study.initial)
+    return OpenRun(journal, scheduler, meta["study_id"], meta["space"], initial, seconds_before, is_resumed)
 
 
-def space_of(study: Study, describe: Callable[[], Description]) -> tuple[str, bool]:
-    """The search space of a study as JSON, and whether its worker offers a refit; everything is checked.
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a study stands on, everything checked.
+
+    Attributes:
+        space_json: Its search space.
+        offers_refit: Whether its worker can train the incumbent again.
+        initial: Configurations to try first.
+    """
+
+    space_json: str
+    offers_refit: bool
+    initial: list[dict[str, Any]]
+
+
+def ground_of(study: Study, describe: Callable[[], Description]) -> Ground:
+    """What a study stands on: its own words, and its worker's where it leaves that to it.
 
     Raises:
-        StudyError: The space, an initial configuration or an option of the method is wrong.
+        StudyError: The space, an initial configuration or an option of the method is wrong, or the study asks for a
+            portfolio and its worker has none.
     """
     from bohb_service.space import SearchSpace, read_space
 
@@ -130,19 +158,42 @@ def space_of(study: Study, describe: Callable[[], Description]) -> tuple[str, bo
         except StudyError as error:
             raise StudyError(f"initial.{number}: {error}") from error
     text = space.to_json()
-    sampler_for(study, text)
-    return text, description.refit
+    initial = [*study.initial, *(_portfolio(study, space, description.recommended) if study.portfolio else [])]
+    sampler_for(study, text, initial)
+    return Ground(text, description.refit, initial)
+
+
+def _portfolio(
+    study: Study, space: "SearchSpace", recommended: list[dict[str, Any]] | None
+) -> Iterator[dict[str, Any]]:
+    """The worker's configurations, but for those that the study file has too."""
+    if not recommended:
+        raise StudyError(
+            f"portfolio: worker {study.worker!r} recommends no configurations for these options; leave the key out, or "
+            "give the worker a static method initial_configurations(**options)"
+        )
+    for number, configuration in enumerate(recommended):
+        try:
+            space.check(configuration)
+        except StudyError as error:
+            raise StudyError(
+                f"portfolio: configuration {number} of worker {study.worker!r} is not of this study's space: {error}; "
+                "leave the key out, or use the worker's own space"
+            ) from error
+        if configuration not in study.initial:
+            yield configuration
 
 
 def _create(study: Study, directory: RunDirectory, describe: Callable[[], Description]) -> None:
-    space_json, offers_refit = space_of(study, describe)
-    _earlier_results(study, space_json)
+    ground = ground_of(study, describe)
+    _earlier_results(study, ground.space_json)
     study_id = secrets.token_hex(16)
     meta = {
         "study": study.to_json(),
         "study_id": study_id,
-        "space": space_json,
-        "refit": "true" if offers_refit else "false",
+        "space": ground.space_json,
+        "refit": "true" if ground.offers_refit else "false",
+        "initial": json.dumps(ground.initial),
         "version": VERSION,
     }
     SqliteJournal.create(directory.journal, meta).close()

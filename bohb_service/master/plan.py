@@ -1,5 +1,8 @@
 """From a study file to what scheduler and sampler need."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from bohb_service.optimizer.brackets import Schedule
 from bohb_service.optimizer.methods import sampler_of, schedule_of
 from bohb_service.optimizer.sampler import Sampler
@@ -45,12 +48,13 @@ def settings_for(study: Study, *, offers_refit: bool) -> Settings:
     )
 
 
-def sampler_for(study: Study, space_json: str) -> Sampler:
+def sampler_for(study: Study, space_json: str, initial: Sequence[Mapping[str, Any]]) -> Sampler:
     """The sampler of a study; imports the numerical packages.
 
     Args:
         study: The study.
         space_json: Its search space, as `SearchSpace.to_json` wrote it.
+        initial: Configurations to try first.
 
     Raises:
         StudyError: An option of the method is wrong, or a package that it needs is missing.
@@ -58,4 +62,4 @@ def sampler_for(study: Study, space_json: str) -> Sampler:
     from bohb_service.space import SearchSpace
 
     options = study.method.model_dump(exclude={"name", "eta", "sizes"}, exclude_unset=True)
-    return sampler_of(study.method.name, SearchSpace.from_json(space_json), study.seed, options, study.initial)
+    return sampler_of(study.method.name, SearchSpace.from_json(space_json), study.seed, options, initial)

@@ -46,6 +46,8 @@ class Study(Section):
     """what one evaluation may use"""
     initial: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = Field((), examples=[[{"x": 0.5}]])
     """configurations to try first"""
+    portfolio: bool = Field(default=False, examples=[True])
+    """whether the configurations that the worker recommends are tried first, after those of initial"""
     warm_start: Annotated[tuple[Annotated[Path, Field(strict=False)], ...], Field(strict=False)] = Field(
         (), examples=[["runs/earlier"]]
     )

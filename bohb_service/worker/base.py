@@ -5,7 +5,7 @@ The class holds no connection, no thread and no state of the service; it can be 
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,15 @@ class Worker(ABC):
     @staticmethod
     def configuration_space(**options: Any) -> "ConfigurationSpace":
         """The worker's own search space; needed unless the study file has one.
+
+        Args:
+            **options: ``worker_options`` of the study file.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def initial_configurations(**options: Any) -> Sequence[Mapping[str, Any]]:
+        """Configurations worth trying first on any task, best first; needed for ``portfolio: true``.
 
         Args:
             **options: ``worker_options`` of the study file.

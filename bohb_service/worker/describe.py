@@ -25,10 +25,12 @@ class Description:
     Attributes:
         space: Its own search space in ConfigSpace's dict form, or None.
         refit: Whether it can train the incumbent again at the end.
+        recommended: Configurations that it recommends to try first, or None if it has no word on that.
     """
 
     space: dict[str, Any] | None
     refit: bool
+    recommended: list[dict[str, Any]] | None = None
 
 
 def describe(spec: str, options: Mapping[str, Any], timeout_s: float = 60.0, base: Path | None = None) -> Description:
@@ -82,13 +84,13 @@ def _read(spec: str, output: bytes, errors: bytes, code: int) -> Description:
         ) from error
     if answer["error"] is not None:
         raise WorkerSpecError(answer["error"])
-    return Description(answer["space"], answer["refit"])
+    return Description(answer["space"], answer["refit"], answer["recommended"])
 
 
 def _answer(spec: str, options: Mapping[str, Any], base: Path | None) -> dict[str, Any]:
     """The description as plain data, with the error instead if there is one."""
     from bohb_service.worker.loader import load_worker
-    from bohb_service.worker.objective import check_options, overrides_refit, own_space
+    from bohb_service.worker.objective import check_options, overrides_refit, own_space, recommended
 
     try:
         worker = load_worker(spec, base)
@@ -99,9 +101,10 @@ def _answer(spec: str, options: Mapping[str, Any], base: Path | None) -> dict[st
             from bohb_service.space.serial import dump_space
 
             form = json.loads(dump_space(space))
+        first = recommended(worker, options)
     except BohbError as error:
-        return {"space": None, "refit": False, "error": str(error)}
-    return {"space": form, "refit": overrides_refit(worker), "error": None}
+        return {"error": str(error)}
+    return {"space": form, "refit": overrides_refit(worker), "recommended": first, "error": None}
 
 
 def main(arguments: list[str]) -> int:

@@ -13,6 +13,7 @@ from bohb_service.errors import WorkerSpecError
 from bohb_service.scheduler.outcomes import Curve, Outcome
 from bohb_service.suggestions import did_you_mean
 from bohb_service.worker.base import EvaluationContext, Worker
+from bohb_service.worker.plain import to_plain
 from bohb_service.worker.verdicts import judge_exception, judge_refit, judge_result, message_of, shown
 
 if TYPE_CHECKING:
@@ -112,6 +113,32 @@ def own_space(worker: type[Worker], options: Mapping[str, Any]) -> "Configuratio
             )
         return cast("ConfigurationSpace", space)
     return None
+
+
+def recommended(worker: type[Worker], options: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The configurations that the class recommends to try first, or None if it has no word on that.
+
+    Asks ``initial_configurations(**options)``; of the options only those are passed that the function takes.
+
+    Raises:
+        WorkerSpecError: It raised, or returned something that is no list of mappings.
+    """
+    function = getattr(worker, "initial_configurations", None)
+    if not callable(function) or function is Worker.initial_configurations:
+        return None
+    try:
+        found = to_plain(list(function(**_accepted(function, options))), "initial_configurations")
+    except NotImplementedError:
+        return None
+    except Exception as error:
+        raise WorkerSpecError(f"{worker.__name__}.initial_configurations raised {message_of(error)}") from error
+    for configuration in found:
+        if not isinstance(configuration, dict):
+            raise WorkerSpecError(
+                f"{worker.__name__}.initial_configurations has {shown(configuration)} in its list; return mappings "
+                "from names of hyperparameters to values"
+            )
+    return cast("list[dict[str, Any]]", found)
 
 
 def check_options(worker: type[Worker], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,11 @@
 """Journals that are made, taken up again, or refused."""
 
+import contextlib
 import json
 import os
 import shutil
 import socket
+import sqlite3
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +16,8 @@ import pytest
 from bohb_service.errors import JournalCorruptError, JournalError, RunMismatchError, StudyError
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
-from bohb_service.master.opening import open_run, space_of
+from bohb_service.master.opening import ground_of, open_run
+from bohb_service.master.plan import sampler_for
 from bohb_service.results.run import load_run
 from bohb_service.scheduler.commands import Ask, Halt, Suggest, Tell
 from bohb_service.scheduler.events import (
@@ -40,6 +43,7 @@ class Told:
 
     space: dict[str, Any] | None = None
     refit: bool = False
+    recommended: list[dict[str, Any]] | None = None
 
 
 def study_of(**keys):
@@ -299,10 +303,62 @@ OWN = {
 
 @pytest.mark.parametrize(("given", "name"), [(None, "own"), (SPACE, "x")])
 def test_the_study_files_space_comes_before_the_workers_own(given, name):
-    text, offers_refit = space_of(study_of(space=given), lambda: Told(OWN, refit=True))
-    assert [h["name"] for h in json.loads(text)["hyperparameters"]] == [name]
-    assert offers_refit
-    assert space_of(study_of(space=given), lambda: Told(OWN))[1] is False
+    ground = ground_of(study_of(space=given), lambda: Told(OWN, refit=True))
+    assert [h["name"] for h in json.loads(ground.space_json)["hyperparameters"]] == [name]
+    assert ground.offers_refit
+    assert ground_of(study_of(space=given), lambda: Told(OWN)).offers_refit is False
+
+
+RECOMMENDED = [{"x": 0.25}, {"x": 0.5}]
+
+
+def test_a_portfolio_comes_after_the_initial_configurations_and_without_those(place):
+    study = study_of(initial=[{"x": 0.75}, {"x": 0.5}], portfolio=True)
+    run = place.open(study, Told(recommended=RECOMMENDED))
+    assert run.initial == [{"x": 0.75}, {"x": 0.5}, {"x": 0.25}]
+    sampler = sampler_for(study, run.space_json, run.initial)
+    proposed = [sampler.suggest(number, (), ()) for number in range(4)]
+    assert [(p.values, p.origin) for p in proposed[:3]] == [(config, "initial") for config in run.initial]
+    assert proposed[3].origin == "prior"
+    run.journal.close()
+
+
+def test_a_resumed_run_has_the_portfolio_that_it_began_with(place):
+    study = study_of(portfolio=True)
+    place.open(study, Told(recommended=RECOMMENDED)).journal.close()
+    run = place.open(study, Told(recommended=[{"x": 0.9}]))
+    assert run.initial == RECOMMENDED
+    run.journal.close()
+
+
+def test_without_the_key_a_portfolio_is_left_alone(place):
+    run = place.open(study_of(), Told(recommended=RECOMMENDED))
+    assert run.initial == []
+    run.journal.close()
+
+
+def test_a_journal_of_an_earlier_version_has_the_initial_configurations_of_its_study(place):
+    study = study_of(initial=[{"x": 0.75}])
+    place.open(study).journal.close()
+    with contextlib.closing(sqlite3.connect(place.directory.journal)) as connection, connection:
+        connection.execute("DELETE FROM meta WHERE key = 'initial'")
+    run = place.open(study)
+    assert run.initial == [{"x": 0.75}]
+    run.journal.close()
+
+
+@pytest.mark.parametrize(
+    ("recommended", "match"),
+    [
+        (None, "portfolio: worker 'module:Class' recommends no configurations"),
+        ([], "portfolio: worker 'module:Class' recommends no configurations"),
+        ([{"x": 0.5}, {"x": 1.5}], r"portfolio: configuration 1 of worker 'module:Class' .*1\.5"),
+    ],
+)
+def test_a_portfolio_that_cannot_be_had_leaves_no_journal(place, recommended, match):
+    with pytest.raises(StudyError, match=match):
+        place.open(study_of(portfolio=True), Told(recommended=recommended))
+    assert not place.directory.journal.exists()
 
 
 @pytest.mark.parametrize(

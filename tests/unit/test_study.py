@@ -154,8 +154,8 @@ def test_identity_is_golden():
         seed=3,
         initial=[{"x": 0.5}],
     )
-    assert study.identity() == "bafc90ffcd2d938cb914a01e3a76b0782868f26277576f0e30b8f5fa99181ddb"
-    assert minimal(method="hyperband").identity() == "dffb0c26686ebe652f12a84dd603b60cdbf40ef8011acdc7949001e4d7ff19de"
+    assert study.identity() == "a8232ff804340a302988e421005a751557e76f9ee860bbf2ca46061ad68e02af"
+    assert minimal(method="hyperband").identity() == "fab597c0abe0029a9eed54ed96bf0ed6fd9666a60831d2bbf9f219d8a14d4874"
 
 
 def test_order_of_keys_and_spelling_of_defaults_do_not_matter():

@@ -50,6 +50,63 @@ def test_output_of_user_code_and_processes_left_running_do_no_harm(tmp_path):
     assert not description.refit
 
 
+RECOMMENDING = """
+from bohb_service.worker.base import Worker
+
+class Base(Worker):
+    def compute(self, config, budget, context):
+        return 0
+
+class Wise(Base):
+    @staticmethod
+    def initial_configurations(kind="a"):
+        import numpy as np
+        return ({"x": np.float64(0.5), "kind": kind}, {"x": 1, "kind": "b"})
+
+class Silent(Base):
+    @staticmethod
+    def initial_configurations(**options):
+        raise NotImplementedError
+
+class Failing(Base):
+    @staticmethod
+    def initial_configurations():
+        raise ValueError("no file")
+
+class Odd(Base):
+    @staticmethod
+    def initial_configurations():
+        return [3]
+"""
+
+
+def test_configurations_that_a_worker_recommends_are_found(tmp_path):
+    (tmp_path / "wise.py").write_text(RECOMMENDING)
+
+    assert describe(f"{tmp_path}/wise.py:Wise", {"kind": "c", "other": 1}).recommended == [
+        {"x": 0.5, "kind": "c"},
+        {"x": 1, "kind": "b"},
+    ]
+    assert describe(f"{tmp_path}/wise.py:Base", {}).recommended is None
+    assert describe(f"{tmp_path}/wise.py:Silent", {}).recommended is None
+
+
+@pytest.mark.parametrize(
+    ("worker", "words"),
+    [
+        ("Failing", "Failing.initial_configurations raised ValueError: no file"),
+        ("Odd", "Odd.initial_configurations has 3 in its list; return mappings"),
+    ],
+)
+def test_recommendations_that_cannot_be_had_are_told(tmp_path, worker, words):
+    (tmp_path / "wise.py").write_text(RECOMMENDING)
+
+    with pytest.raises(WorkerSpecError) as refused:
+        describe(f"{tmp_path}/wise.py:{worker}", {})
+
+    assert words in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("worker", "options", "words"),
     [

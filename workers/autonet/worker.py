@@ -1,6 +1,6 @@
 """The worker `autonet`: tunes networks for tables, one epoch per unit of budget."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, T
 
 from .hyperparameters import Hyperparameters
 from .options import OPTION_NAMES, TARGET, NetworkOptions
+from .portfolio import portfolio
 from .spaces import BASES, build_space
 
 if TYPE_CHECKING:
@@ -60,6 +61,19 @@ class AutoNet(TabularWorker):
         """
         parsed = AutoNet.parse_options(options)
         return build_space(NetworkOptions.parse(parsed.extra).space, parsed.task)
+
+    @staticmethod
+    def initial_configurations(**options: Any) -> Sequence[Mapping[str, Any]]:
+        """The portfolio: 16 configurations that did well on other data; none for the small space.
+
+        Args:
+            **options: As for the class.
+
+        Raises:
+            StudyError: An option is wrong.
+        """
+        parsed = AutoNet.parse_options(options)
+        return portfolio(NetworkOptions.parse(parsed.extra).space, parsed.task)
 
     @cached_property
     def network_options(self) -> NetworkOptions:
