@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python scripts/target_figures.py [NAME ...] [--data FOLDER] [--work FOLDER]
 
 NAMEs: letter and adult (studies of `configs/`, with Auto-Net), digits and breast_cancer (`AutoMLClassifier`, with a
-time limit). FOLDER holds adult.csv.gz; without it adult is left out. Each figure is one line of `target_figures.md` beside
-this file; lines of names that are not asked for stay as they are.
+time limit). FOLDER holds adult.csv.gz; without it adult is left out. Each figure is one line of `target_figures.md`
+beside this file; lines of names that are not asked for stay as they are.
 """
 
 import argparse

@@ -19,6 +19,13 @@ _KERNEL = (
     Whole("degree", 2, 4, 3, when=("kernel", ("poly",))),
     Real("coef0", -1.0, 1.0, 0.0, when=("kernel", ("poly", "sigmoid"))),
 )
+# A principal component needs a kernel that is positive: no sigmoid, and no polynomial with a negative constant.
+_POSITIVE_KERNEL = (
+    Choice("kernel", ("rbf", "poly", "cosine"), weights=(0.5, 0.25, 0.25)),
+    Real("gamma_factor", 1e-2, 1e2, 1.0, log=True, when=("kernel", ("rbf", "poly"))),
+    Whole("degree", 2, 4, 3, when=("kernel", ("poly",))),
+    Real("coef0", 0.0, 1.0, 0.0, when=("kernel", ("poly",))),
+)
 
 
 def _gamma(config: Config, facts: Facts) -> float:
@@ -191,7 +198,7 @@ PREPROCESSORS = (
         ),
     ),
     Preprocessor(
-        "kernel_pca", _kernel_pca, (Whole("n_components", 10, 300, 100, log=True), *_KERNEL), makes_kernel=True
+        "kernel_pca", _kernel_pca, (Whole("n_components", 10, 300, 100, log=True), *_POSITIVE_KERNEL), makes_kernel=True
     ),
     Preprocessor("nystroem", _nystroem, (Whole("n_components", 20, 500, 100, log=True), *_KERNEL), makes_kernel=True),
     Preprocessor(

@@ -73,28 +73,45 @@ class Choice:
 Parameter = Real | Whole | Choice
 
 
-def declare(
-    space: "ConfigurationSpace", parameters: Sequence[Parameter], component: str = "", choice: str | None = None
-) -> None:
-    """Add hyperparameters to a space, with the conditions under which they are active.
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The hyperparameters of a component.
 
-    Args:
-        space: What to add to.
-        parameters: Of one component; one that another's `when` names stands before it.
+    Attributes:
+        parameters: One that another's `when` names stands before it.
         component: Its name, the prefix of theirs; empty for the top of the space.
         choice: Name of the categorical whose value `component` makes them active; None for always.
     """
-    from ConfigSpace import EqualsCondition, InCondition
 
-    prefix = f"{component}:" if component else ""
-    for parameter in parameters:
-        added = _made(prefix, parameter)
-        space.add(added)
-        if parameter.when is not None:
-            other, values = parameter.when
-            space.add(InCondition(added, space[f"{prefix}{other}"], list(values)))
-        elif choice is not None:
-            space.add(EqualsCondition(added, space[choice], component))
+    parameters: Sequence[Parameter]
+    component: str = ""
+    choice: str | None = None
+
+
+def declare(groups: Sequence[Group], name: str) -> "ConfigurationSpace":
+    """The space of these hyperparameters, with the conditions under which they are active.
+
+    Args:
+        groups: One that makes others active stands before them.
+        name: Of the space.
+    """
+    from ConfigSpace import ConfigurationSpace, EqualsCondition, InCondition
+
+    made: dict[str, Any] = {}
+    conditions: list[Any] = []
+    for group in groups:
+        prefix = f"{group.component}:" if group.component else ""
+        for parameter in group.parameters:
+            own = made[prefix + parameter.name] = _made(prefix, parameter)
+            if parameter.when is not None:
+                other, values = parameter.when
+                conditions.append(InCondition(own, made[prefix + other], list(values)))
+            elif group.choice is not None:
+                conditions.append(EqualsCondition(own, made[group.choice], group.component))
+    space = ConfigurationSpace(name=name)
+    # In one call: each call checks the whole space.
+    space.add(*made.values(), *conditions)
+    return space
 
 
 def _made(prefix: str, parameter: Parameter) -> Any:

@@ -1,7 +1,7 @@
 """From a configuration's names and values to the components that they stand for."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bohb_service.errors import SpaceError
 from bohb_service.suggestions import did_you_mean
@@ -10,7 +10,9 @@ from bohb_service.workers.tabular.task import Kind
 from .components import Learner, Preprocessor
 from .parameters import Choice, Parameter
 from .space import CLEANING, WEIGHTING
-from .training import Recipe
+
+if TYPE_CHECKING:
+    from .training import Recipe
 
 
 def make_recipe(
@@ -19,7 +21,7 @@ def make_recipe(
     learners: Sequence[Learner],
     preprocessors: Sequence[Preprocessor],
     seed: int,
-) -> Recipe:
+) -> "Recipe":
     """The recipe of a configuration; what it leaves out has its default.
 
     Args:
@@ -32,6 +34,8 @@ def make_recipe(
     Raises:
         SpaceError: A name or a component is unknown, or a hyperparameter is not active beside the others.
     """
+    from .training import Recipe
+
     learner = _named("learner", config.get("learner", learners[0].name), learners)
     step = _named("preprocessor", config.get("preprocessor", preprocessors[0].name), preprocessors)
     complete: dict[str, Any] = {"learner": learner.name, "preprocessor": step.name}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bohb_service.workers.tabular.task import Kind
 
 from .components import Learner, Preprocessor
-from .parameters import Choice, Parameter, Real, Whole, declare
+from .parameters import Choice, Group, Parameter, Real, Whole, declare
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -48,23 +48,20 @@ def build_space(kind: Kind, learners: Sequence[Learner], preprocessors: Sequence
         learners: At least one, for this kind.
         preprocessors: For this kind; the first is ``none``.
     """
-    from ConfigSpace import ConfigurationSpace
-
-    space = ConfigurationSpace(name=f"sklearn-{kind}")
     names = tuple(learner.name for learner in learners)
     steps = tuple(step.name for step in preprocessors)
     top = (
         Choice("learner", names, tuple(learner.weight for learner in learners)),
         Choice("preprocessor", steps, _step_weights(steps)),
+        *CLEANING,
     )
-    declare(space, (*top, *CLEANING))
-    weighted = [learner.name for learner in learners if learner.takes_weights]
+    groups = [Group(top)]
+    weighted = tuple(learner.name for learner in learners if learner.takes_weights)
     if kind == "classification" and weighted:
-        declare(space, (replace(WEIGHTING, when=("learner", tuple(weighted))),))
-    for learner in learners:
-        declare(space, learner.parameters, learner.name, "learner")
-    for step in preprocessors:
-        declare(space, step.parameters, step.name, "preprocessor")
+        groups.append(Group((replace(WEIGHTING, when=("learner", weighted)),)))
+    groups += [Group(learner.parameters, learner.name, "learner") for learner in learners]
+    groups += [Group(step.parameters, step.name, "preprocessor") for step in preprocessors]
+    space = declare(groups, f"sklearn-{kind}")
     _forbid_kernels_for_trees(space, learners, preprocessors)
     return space
 

@@ -12,8 +12,10 @@ _TRUSTED = frozenset(
     {
         f"{_OWN}.KernelPCAOfSomeRows",
         f"{_OWN}.RatesOrBest",
+        f"{_OWN}.ToFrame",
         f"{_OWN}.VaryingColumns",
         "collections.OrderedDict",
+        "functools.partial",  # what it calls is looked at as well
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
         "lightgbm.sklearn.LGBMRegressor",
@@ -28,6 +30,7 @@ _TRUSTED = frozenset(
         "sklearn.gaussian_process.kernels.RBF",
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.tree._tree.Tree",
+        "sklearn.utils.validation.check_array",
         "xgboost.core.Booster",
         "xgboost.sklearn.XGBClassifier",
         "xgboost.sklearn.XGBRegressor",

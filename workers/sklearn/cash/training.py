@@ -181,20 +181,24 @@ class Recipe:
     def _fit_steps(
         self, features: FloatArray, target: NDArray[Any], columns: tuple[Column, ...], task: Task
     ) -> tuple[FloatArray, list[Any]]:
-        """The learner's features, and the fitted steps that make them."""
+        """The learner's features, and the fitted steps that make them.
+
+        Each is fitted first and then applied, for ``fit_transform`` may round otherwise than ``transform``, which is
+        what a training that goes on has.
+        """
         cleaning = build_cleaning(self.config, columns, len(features), self._seed(_CLEANING))
         steps = [cleaning]
-        features = _finite(cleaning.fit_transform(features), "cleaning")
+        features = _finite(cleaning.fit(features).transform(features), "cleaning")
         facts = _facts(task, features, target)
         step = self.preprocessor.build(self._part(self.preprocessor.name), facts, self._seed(_PREPROCESSOR))
         if step is not None:
-            features = _finite(step.fit_transform(features, target), self.preprocessor.name)
+            features = _finite(step.fit(features, target).transform(features), self.preprocessor.name)
             steps.append(step)
         if self.learner.needs_positive:
             from sklearn.preprocessing import MinMaxScaler
 
             scaler = MinMaxScaler(clip=True)
-            features = scaler.fit_transform(features)
+            features = scaler.fit(features).transform(features)
             steps.append(scaler)
         return features, steps
 

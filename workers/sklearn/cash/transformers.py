@@ -89,15 +89,6 @@ class KernelPCAOfSomeRows(KernelPCA):  # type: ignore[misc]
         super().fit(X)
         return self
 
-    def fit_transform(self, X: FloatArray, y: Any = None) -> FloatArray:
-        """Compute the components, and map all rows to them.
-
-        Args:
-            X: Shape ``(n, d)``, without gaps.
-            y: Not used.
-        """
-        return np.asarray(self.fit(X, y).transform(X))
-
 
 class ToFrame(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Makes a data frame of an encoded array, with the text of each category.

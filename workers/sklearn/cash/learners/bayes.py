@@ -36,7 +36,8 @@ def _linear(config: Config, _: Facts, __: int) -> Any:
 def _quadratic(config: Config, _: Facts, __: int) -> Any:
     from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
-    return QuadraticDiscriminantAnalysis(reg_param=config["reg_param"])
+    # Solved by singular values it would fail on a class with fewer rows than there are features.
+    return QuadraticDiscriminantAnalysis(solver="eigen", shrinkage=config["shrinkage"])
 
 
 _SMOOTHING = (Real("alpha", 1e-2, 100.0, 1.0, log=True), Choice("fit_prior", (True, False)))
@@ -59,7 +60,7 @@ BAYES = (
     Learner(
         "qda",
         _quadratic,
-        (Real("reg_param", 1e-3, 1.0, 1e-1, log=True),),
+        (Real("shrinkage", 1e-3, 1.0, 1e-1, log=True),),
         CLASSIFIER,
         0.5,
         takes_weights=False,
