@@ -1,5 +1,6 @@
 """Estimators of the small target for tables: real studies inside `fit`."""
 
+import gc
 import itertools
 import os
 import pickle
@@ -20,8 +21,10 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.utils.estimator_checks import check_estimator
 
 from bohb_service.errors import BohbError, RunMismatchError
+from bohb_service.fleet.local import LocalFleet
 from bohb_service.results.run import load_run
 from bohb_service.workers.tabular.dataset import Dataset
+from bohb_service.workers.tabular.estimators.evaluated import best_evaluated
 from bohb_service.workers.tabular.options import TableOptions
 from bohb_service.workers.tabular.saved import load_model
 from tests.polling import wait_until
@@ -130,6 +133,25 @@ def test_the_ensemble_is_no_worse_than_its_best_member_on_the_validation_rows(se
     )
 
     assert np.mean(mean.argmax(axis=1) != fold.judge.target) <= model.leaderboard()["cost"].min()
+    rows = pd.DataFrame(fold.judge.features, columns=model.feature_names_in_)
+    np.testing.assert_allclose(model.predict_proba(rows), mean, atol=1e-12)
+
+
+def test_the_library_is_of_the_best_models(searched):
+    model, _, _ = searched
+    n_rows = len(best_evaluated(model.run_, 114)[0].prediction)
+
+    library = best_evaluated(model.run_, n_rows, most=3)
+
+    assert [entry.trial.loss for entry in library] == model.leaderboard()["cost"].tolist()[:3]
+    assert best_evaluated(model.run_, n_rows + 1) == []
+
+
+def test_models_that_were_judged_on_part_of_the_rows_stay_out_of_the_ensemble(cancer):
+    model = TreeClassifier(resampling="cv", fidelity="folds", evaluations=12, **QUICK).fit(*cancer)
+
+    assert {member["budget"] for member in model.show_models()} == {5}
+    assert set(model.leaderboard()["budget"]) > {5}
 
 
 def test_summary_counts_what_happened(cancer):
@@ -356,10 +378,13 @@ def test_an_evaluation_that_needs_too_much_memory_is_a_memory_out(cancer):
 
 SCRIPT = textwrap.dedent(
     """
+    import signal
     import sys
     from sklearn.datasets import load_iris
     from tests.tabular_estimators import TreeClassifier
 
+    # Also where the whole is run in the background of a shell, which ignores interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     model = TreeClassifier(fault="sleep", first=1, time_limit=600, workers=2, run_dir=sys.argv[1], pids=sys.argv[2])
     try:
         model.fit(*load_iris(return_X_y=True))
@@ -404,6 +429,44 @@ def test_an_error_in_the_middle_leaves_no_process(cancer, tmp_path, monkeypatch)
 
     assert descendants() == before
     assert are_gone(seen_by(tmp_path / "pids"))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_interrupts_while_workers_are_started_and_ended_leave_none_either(cancer, monkeypatch):
+    start, started = LocalFleet.start, []
+
+    def start_and_fail(fleet):
+        start(fleet)
+        started.extend(descendants())
+        raise KeyboardInterrupt
+
+    def fail(_fleet, _patience_s):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LocalFleet, "start", start_and_fail)
+    monkeypatch.setattr(LocalFleet, "stop", fail)
+
+    with pytest.raises(KeyboardInterrupt):
+        TreeClassifier(time_limit=60, workers=2).fit(*cancer)
+
+    assert len(started) >= 2
+    assert are_gone(started)
+    # The fleet could not wait for its child; its complaint shall come here and not in another test.
+    gc.collect()
+
+
+def test_without_workers_the_search_ends_in_time_too(cancer):
+    model = TreeClassifier(time_limit=2, workers=0).fit(*cancer)
+
+    assert model.run_.stop_reason == "seconds"
+    assert model.run_.wall_s < 2 + 10
+
+
+def test_two_workers_are_started_where_there_are_two_cores():
+    cores = len(os.sched_getaffinity(0))
+
+    assert TreeClassifier()._n_workers == min(2, cores)
+    assert TreeClassifier(workers=7)._n_workers == 7
 
 
 def test_fits_in_threads_do_not_disturb_each_other(cancer):

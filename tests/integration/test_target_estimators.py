@@ -7,11 +7,13 @@ import pytest
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.utils.estimator_checks import check_estimator
 
-from bohb_service.workers import autonet
+from bohb_service.workers import autonet, sklearn
+from bohb_service.workers.autonet.portfolio import portfolio
 
 TARGETS = {
     # A network needs that many epochs to explain half of the variance of scikit-learn's 200 rows.
     "autonet": (autonet, autonet.AutoNetClassifier, autonet.AutoNetRegressor, {"min_budget": 100, "max_budget": 100}),
+    "sklearn": (sklearn, sklearn.AutoMLClassifier, sklearn.AutoMLRegressor, {"min_budget": 100}),
 }
 
 
@@ -55,3 +57,14 @@ def test_refit_after_a_cross_validation_has_one_model_a_member(target):
 
     assert [len(member["models"]) for member in model.show_models()] == [1] * len(model.members_)
     assert model.score(features, values) > 0.3
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_the_target_recommends_is_tried_first(workers):
+    features, labels = load_iris(return_X_y=True)
+    model = autonet.AutoNetClassifier(space="medium", evaluations=3, workers=workers, max_budget=9, random_state=0)
+
+    model.fit(features, labels)
+
+    tried = [dict(configuration.values) for configuration in model.run_.configurations[1:3]]
+    assert tried == portfolio("medium", "classification")[:2]

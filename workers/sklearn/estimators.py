@@ -3,14 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from bohb_service.workers.tabular.estimators.base import TabularEstimator
 from bohb_service.workers.tabular.estimators.kinds import TabularClassifier, TabularRegressor
 from bohb_service.workers.tabular.estimators.search import COMMON_BUDGETS, Budgets
 from bohb_service.workers.tabular.saved import SavedModel
 
-from .cash.worker import SklearnPipeline
 from .saved import load
 
 
@@ -39,12 +38,6 @@ class _AutoMLEstimator(TabularEstimator):
             path: Of the folder.
         """
         return load(path)
-
-    def first_configurations(self) -> Sequence[Mapping[str, Any]]:
-        """Learners that do well on many tables, beside the default one."""
-        options = {"task": self.KIND, **{name: getattr(self, name) for name in self.OPTIONS}}
-        given = {name: value for name, value in options.items() if value is not None}
-        return SklearnPipeline.initial_configurations(**given)[1:]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

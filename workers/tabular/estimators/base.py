@@ -132,10 +132,6 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
         """
         return str(config.get(cls.TYPE_KEY, cls.TYPE_KEY))
 
-    def first_configurations(self) -> Sequence[Mapping[str, Any]]:
-        """Configurations to try after the default one."""
-        return ()
-
     def target_options(self, _budgets: Budgets) -> dict[str, Any]:
         """The worker's options that only this target has: the parameters in `OPTIONS` that are not None.
 
@@ -338,7 +334,6 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
             options,
             description,
             budgets=budgets,
-            first=self.first_configurations(),
             seed=seed,
             seconds=max(_LEAST_S, end - time.monotonic()),
             evaluations=self.evaluations,

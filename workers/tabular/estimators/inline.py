@@ -1,5 +1,6 @@
 """A study in this process: the same scheduler, sampler and journal, but no master, no worker process and no limits."""
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +14,12 @@ from bohb_service.results.run import Run, load_run
 from bohb_service.scheduler.commands import Ask, Command, Halt, Suggest, Tell
 from bohb_service.scheduler.outcomes import Outcome
 from bohb_service.scheduler.replies import Job, Reply, Wait
+from bohb_service.space.serial import dump_space
 from bohb_service.study import Study
 from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.worker.describe import Description
 from bohb_service.worker.loader import load_worker
-from bohb_service.worker.objective import overrides_refit, own_space
+from bohb_service.worker.objective import overrides_refit, own_space, recommended
 from bohb_service.worker.verdicts import judge_exception, judge_result
 
 _NAME = "here"
@@ -35,7 +37,8 @@ def describe_here(spec: str, options: Mapping[str, Any]) -> Description:
     """
     worker = load_worker(spec)
     space = own_space(worker, options)
-    return Description(None if space is None else space.to_serialized_dict(), overrides_refit(worker))
+    form = None if space is None else json.loads(dump_space(space))
+    return Description(form, overrides_refit(worker), recommended(worker, options))
 
 
 def search_here(study: Study, directory: Path, description: Description, *, deadline: float) -> Run:

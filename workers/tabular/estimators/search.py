@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,14 +57,13 @@ def study_of(
     description: Description,
     *,
     budgets: Budgets,
-    first: Sequence[Mapping[str, Any]],
     seed: int,
     seconds: float,
     evaluations: int | None,
     evaluation_seconds: float,
     memory_mb: int | None,
 ) -> Study:
-    """The study of a `fit`: BOHB, beginning with the space's default configuration, until the time is over.
+    """The study of a `fit`: BOHB, beginning with the default configuration and those that the worker recommends.
 
     Args:
         name: Of the study.
@@ -72,7 +71,6 @@ def study_of(
         options: Of the worker.
         description: What the worker class says of itself; it has a space of its own.
         budgets: Of an evaluation.
-        first: Configurations to try after the default one.
         seed: Of all random numbers.
         seconds: Time to search.
         evaluations: Evaluations to start, or None.
@@ -96,7 +94,8 @@ def study_of(
             "seconds": evaluation_seconds,
             **({} if memory_mb is None else {"memory_mb": int(memory_mb)}),
         },
-        "initial": [default, *map(dict, first)],
+        "initial": [default],
+        "portfolio": bool(description.recommended),
         "refit": False,
     }
     return parse_study(data, base=Path.cwd(), source=name)
