@@ -15,6 +15,7 @@ from bohb_service.workers.sklearn.cash.model import quiet_single_thread
 from bohb_service.workers.sklearn.cash.parameters import Choice
 from bohb_service.workers.sklearn.cash.recipes import make_recipe
 from bohb_service.workers.sklearn.cash.space import CLEANING, WEIGHTING, build_space
+from bohb_service.workers.sklearn.cash.storage import dump, restore
 from tests.tables import mixed_table
 
 KINDS = ("classification", "regression")
@@ -118,15 +119,17 @@ def test_every_value_fits_a_table_with_gaps_and_categories(kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_most_random_configurations_fit(kind):
-    """Of pairs of learner and preprocessor that nobody has thought of together."""
+def test_random_configurations_fit_and_can_be_saved(kind):
+    """Pairs of learner and preprocessor that nobody has thought of together."""
     table, learners = mixed_table(kind), choose_learners(kind)
-    for config in drawn(kind, 150):
+    for config in drawn(kind, 80):
         recipe = make_recipe(config, kind, learners, PREPROCESSORS, seed=0)
         assert recipe.config == config
         with quiet_single_thread():
             fitted = recipe.train(table.train, table.encoder.columns, table.task, recipe.iterations(2))
-            assert np.isfinite(fitted.predict(table.judge.features)).all(), config
+            prediction = fitted.predict(table.judge.features)
+            assert np.isfinite(prediction).all(), config
+            assert np.array_equal(restore(dump(fitted)).predict(table.judge.features), prediction), config
 
 
 def test_options_choose_learners_and_preprocessors():

@@ -223,6 +223,19 @@ def test_labels_alone_are_probabilities_of_0_and_1():
     assert probabilities(Labels(), np.array([[1.0], [-1.0]])).tolist() == [[0.0, 1.0], [1.0, 0.0]]
 
 
+@pytest.mark.parametrize(("n_features", "tree"), [(2, "kd_tree"), (12, "kd_tree"), (30, None)])
+@pytest.mark.parametrize("p", [1, 2])
+def test_neighbours_are_saved_with_whatever_they_are_found_by(n_features, tree, p):
+    draw = np.random.default_rng(0)
+    rows = Rows(draw.normal(size=(300, n_features)), draw.normal(size=300))
+    recipe = recipe_of("regression", {"learner": "k_nearest_neighbours", "k_nearest_neighbours:p": p})
+    columns = tuple(Column(f"x{number}") for number in range(n_features))
+    with quiet_single_thread():
+        fitted = recipe.train(rows, columns, Task("regression"), 0)
+    assert fitted.estimator._fit_method == (tree or "brute")
+    assert np.array_equal(predict(restore(dump(fitted)), rows.features), predict(fitted, rows.features))
+
+
 class Stranger(BaseEstimator):
     """Not of the space."""
 

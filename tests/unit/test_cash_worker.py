@@ -33,9 +33,10 @@ def own_table(tmp_path):
 @pytest.mark.parametrize("config", [FOREST, {"learner": "mlp"}, {"learner": "lightgbm"}, NEIGHBOURS])
 @pytest.mark.parametrize("fidelity", ["mixed", "iterations"])
 def test_a_promoted_configuration_has_the_loss_of_a_fresh_one(tmp_path, config, fidelity):
-    worker = SklearnPipeline(data="wine", metric="log_loss", fidelity=fidelity)
-    found = [evaluate(worker, config, budget, tmp_path / "a")["loss"] for budget in (2.0, 6.0, 18.0)]
-    fresh = [evaluate(worker, config, budget, tmp_path / f"b{budget}")["loss"] for budget in (2.0, 6.0, 18.0)]
+    worker = SklearnPipeline(data="digits", metric="log_loss", fidelity=fidelity)
+    budgets = (2.0, 6.0, 18.0) if "iterations" in fidelity or config != NEIGHBOURS else (40.0, 60.0, 80.0)
+    found = [evaluate(worker, config, budget, tmp_path / "a")["loss"] for budget in budgets]
+    fresh = [evaluate(worker, config, budget, tmp_path / f"b{budget}")["loss"] for budget in budgets]
     assert found == fresh
     assert len(set(found)) == (1 if (config, fidelity) == (NEIGHBOURS, "iterations") else 3)
 
@@ -69,9 +70,10 @@ def test_a_damaged_checkpoint_is_not_continued(tmp_path):
 
 def test_mixed_gives_rows_to_those_that_have_no_iterations(tmp_path):
     worker = SklearnPipeline(data="digits")
-    few, many = (evaluate(worker, NEIGHBOURS, budget, tmp_path) for budget in (5.0, 100.0))
-    assert few["info"]["rows"] == round(0.05 * many["info"]["rows"])
-    assert many["loss"] < few["loss"]
+    least, few, many = (evaluate(worker, NEIGHBOURS, budget, tmp_path) for budget in (5.0, 60.0, 100.0))
+    assert least["info"]["rows"] == 500
+    assert few["info"]["rows"] == round(0.6 * many["info"]["rows"])
+    assert many["loss"] < least["loss"]
     assert evaluate(worker, FOREST, 1.0, tmp_path)["info"]["rows"] == many["info"]["rows"]
 
 

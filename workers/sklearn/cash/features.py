@@ -6,7 +6,7 @@ from typing import Any
 from .components import Config, Facts, Preprocessor
 from .parameters import Choice, Real, Whole
 
-_WIDEST = 1000
+_WIDEST = 300
 """Features that a polynomial makes at most."""
 
 _MOST_ROWS = 1000

@@ -33,7 +33,7 @@ CLEANING: tuple[Parameter, ...] = (
 WEIGHTING = Choice("weighting", ("none", "balanced"))
 """Whether the rows of each class weigh the same in total; for learners of classes that take weights."""
 
-_NO_PREPROCESSOR = 0.6
+_NO_PREPROCESSOR = 0.75
 """How often a random configuration takes the features as they are."""
 
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from .training import Fitted, Recipe
 
 _CHECKPOINT = "checkpoint.bin"
+
+_LEAST_ROWS = 500
+"""Rows that a learner without iterations gets at least, if there are so many: fewer cost nothing and tell little."""
+
 _MODEL_STATE = "model"
 
 
@@ -36,7 +40,7 @@ class SklearnPipeline(TabularWorker):
 
     Budgets are percentages, or numbers of folds. With ``iterations``, a learner that is trained by iterations gets
     this share of the most it can have, and others are trained in full; with ``mixed``, those others get this share of
-    the rows. A promoted configuration continues where it stopped, if its learner can; the result is bit for bit that of
+    the rows, and 500 at least. A promoted configuration continues where it stopped, if its learner can; the result is bit for bit that of
     a training in one go.
 
     Args:
@@ -118,8 +122,10 @@ class SklearnPipeline(TabularWorker):
             raise StudyError(f"budget {effort.budget!r} is no percentage: above 0, at most 100")
         _, learners, steps = self._components(fold.task.kind)
         recipe = make_recipe(config, fold.task.kind, learners, steps, seed)
-        by_rows = effort.fidelity == "mixed" and recipe.learner.iterations is None
-        part = subsample(fold, effort.budget, self.table_options.split_seed) if by_rows else fold
+        part = fold
+        if effort.fidelity == "mixed" and recipe.learner.iterations is None:
+            percent = max(effort.budget, 100 * _LEAST_ROWS / len(fold.train))
+            part = subsample(fold, percent, self.table_options.split_seed)
         with quiet_single_thread():
             return self._train(recipe, recipe.iterations(effort.budget), effort, part, folder)
 
