@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bohb_service.errors import StudyError
-from bohb_service.master.opening import space_of
+from bohb_service.master.opening import ground_of
 from bohb_service.optimizer.brackets import HyperbandSchedule, SizeRule
 from bohb_service.study import Study, load_study, parse_study
 from bohb_service.study.document import STUDY_SUFFIXES
@@ -53,8 +53,8 @@ def plan_bench(
     if seed is not None:
         study = study.model_copy(update={"seed": seed})
     chosen = _checked_budgets(study, target, budgets)
-    space_json, _ = space_of(study, lambda: describe(study.worker, study.worker_options))
-    return BenchPlan(study, chosen, _draw(space_json, study.seed, configurations))
+    ground = ground_of(study, lambda: describe(study.worker, study.worker_options))
+    return BenchPlan(study, chosen, _draw(ground.space_json, study.seed, configurations))
 
 
 def _study_of(target: str, budgets: Sequence[float] | None, options: Mapping[str, Any]) -> Study:

@@ -68,7 +68,7 @@ class _Search:
     def __init__(self, study: Study, files: RunDirectory, run: OpenRun, clock: Clock) -> None:
         self._files, self._run, self._clock = files, run, clock
         self._worker: Worker = load_worker(study.worker)(**study.worker_options)
-        self._sampler = sampler_for(study, run.space_json)
+        self._sampler = sampler_for(study, run.space_json, run.initial)
 
     def go_on(self, deadline: float) -> None:
         scheduler = self._run.scheduler
