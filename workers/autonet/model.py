@@ -101,7 +101,8 @@ def read_network(folder: Path) -> TrainedNetwork:
 
     try:
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        weights = load_file(folder / _WEIGHTS)
+        # Copies: in the file weights lie at any address, and sums of floats depend on the alignment in the last digit.
+        weights = {name: tensor.clone() for name, tensor in load_file(folder / _WEIGHTS).items()}
         steps = _load_steps(folder / _STEPS)
         categories = [{**entry, "codes": tuple(entry["codes"])} for entry in facts["categories"]]
         preparation = Preparation(
