@@ -40,8 +40,8 @@ class SklearnPipeline(TabularWorker):
 
     Budgets are percentages, or numbers of folds. With ``iterations``, a learner that is trained by iterations gets
     this share of the most it can have, and others are trained in full; with ``mixed``, those others get this share of
-    the rows, and 500 at least. A promoted configuration continues where it stopped, if its learner can; the result is bit for bit that of
-    a training in one go.
+    the rows, and 500 at least. A promoted configuration continues where it stopped, if its learner can; the result is
+    bit for bit that of a training in one go.
 
     Args:
         **options: Those of all targets for tables; and ``learners`` (names; default: all that are installed),
@@ -77,7 +77,7 @@ class SklearnPipeline(TabularWorker):
 
     @staticmethod
     def configuration_space(**options: Any) -> "ConfigurationSpace":
-        """The search space: for a classification with all packages 128 hyperparameters, of which about 15 are active.
+        """The search space: for a classification with all packages 128 hyperparameters, of which about 13 are active.
 
         Args:
             **options: As for the class. Unless they say what the ``task`` is, the data is read to find out.
