@@ -1,14 +1,21 @@
 import json
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bohb_service.errors import StudyError
+from bohb_service.study import load_study
 from bohb_service.worker.base import EvaluationContext
-from bohb_service.workers.sklearn import SklearnPipeline, load
+from bohb_service.workers.sklearn import EstimatorWorker, SklearnPipeline, load
+from bohb_service.workers.sklearn.cash.features import PREPROCESSORS
+from bohb_service.workers.sklearn.cash.learners.registry import learner_names
 from tests.tables import mixed_frame
 
+ROOT = Path(__file__).parents[2]
 FOREST = {"learner": "random_forest"}
 NEIGHBOURS = {"learner": "k_nearest_neighbours"}
 
@@ -134,3 +141,29 @@ def test_the_labels_of_the_test_rows_change_nothing(tmp_path, own_table):
         worker = SklearnPipeline(data=str(path), target="label", test={"column": "part", "value": "test"})
         losses.append(evaluate(worker, FOREST, 3.0, tmp_path / f"run{number}")["loss"])
     assert losses[0] == losses[1]
+
+
+def test_the_readme_names_every_learner_preprocessor_and_option():
+    text = (ROOT / "workers" / "sklearn" / "README.md").read_text()
+    named = set(re.findall(r"`(\w+)`", text))
+    assert {*learner_names(), *(step.name for step in PREPROCESSORS)} <= named
+    assert {*SklearnPipeline.EXTRA, *EstimatorWorker.EXTRA} <= named
+    assert all(f"`fidelity: {name}`" in text for name in SklearnPipeline.FIDELITIES)
+    for kind, data in (("classification", "iris"), ("regression", "diabetes")):
+        assert f"{len(SklearnPipeline.configuration_space(data=data))} for {kind}" in text
+
+
+def test_the_workers_are_installed_by_name():
+    found = {
+        point.name: point.load() for point in entry_points(group="bohb_service.workers") if "sklearn" in point.name
+    }
+    assert found["sklearn"] is SklearnPipeline
+    assert found["sklearn-estimator"] is EstimatorWorker
+
+
+def test_the_shipped_studies_are_legal(own_table):
+    study = load_study(ROOT / "configs" / "sklearn.yaml")
+    SklearnPipeline.configuration_space(**study.worker_options)
+    own = load_study(ROOT / "configs" / "sklearn-own-csv.yaml").worker_options
+    SklearnPipeline(**{**own, **own_table}).setup()
+    EstimatorWorker(**load_study(ROOT / "configs" / "sklearn-estimator.yaml").worker_options).setup()

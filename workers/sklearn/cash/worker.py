@@ -77,7 +77,7 @@ class SklearnPipeline(TabularWorker):
 
     @staticmethod
     def configuration_space(**options: Any) -> "ConfigurationSpace":
-        """The search space: for a classification with all packages 128 hyperparameters, of which about 15 are active.
+        """The search space: for a classification with all packages 128 hyperparameters, of which about 13 are active.
 
         Args:
             **options: As for the class. Unless they say what the ``task`` is, the data is read to find out.

@@ -143,7 +143,6 @@ LINEAR = (
         0.5,
         takes_weights=False,
     ),
-    # Its training inverts a matrix with a row and a column for each row of the table.
     Learner(
         "ard_regression",
         _ard,

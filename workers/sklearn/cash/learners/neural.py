@@ -30,7 +30,7 @@ NEURAL = (
             Choice("activation", ("relu", "tanh")),
             Real("alpha", 1e-7, 1e-1, 1e-4, log=True),
             Real("learning_rate_init", 1e-4, 3e-2, 1e-3, log=True),
-            Whole("batch_size", 16, 256, 128, log=True),
+            Whole("batch_size", 32, 512, 128, log=True),
         ),
         weight=2.0,
         iterations=Iterations(512, None),
