@@ -1,6 +1,10 @@
+import io
+import zipfile
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bohb_service.errors import StudyError
 from bohb_service.workers.sklearn.cash.features import PREPROCESSORS
@@ -234,6 +238,35 @@ def test_neighbours_are_saved_with_whatever_they_are_found_by(n_features, tree, 
         fitted = recipe.train(rows, columns, Task("regression"), 0)
     assert fitted.estimator._fit_method == (tree or "brute")
     assert np.array_equal(predict(restore(dump(fitted)), rows.features), predict(fitted, rows.features))
+
+
+@pytest.mark.parametrize(("kind", "most"), [("classification", 300), ("regression", 1500)])
+def test_a_learner_of_cubic_cost_learns_from_a_part_of_the_rows(kind, most):
+    draw = np.random.default_rng(0)
+    target = draw.normal(size=1600) if kind == "regression" else draw.integers(0, 2, 1600)
+    rows = Rows(draw.normal(size=(1600, 2)), target)
+    task = Task(kind) if kind == "regression" else Task(kind, (0, 1))
+    recipe = recipe_of(kind, {"learner": "gaussian_process"})
+    with quiet_single_thread():
+        fitted = recipe.train(rows, (Column("x"), Column("y")), task, 0)
+    process = fitted.estimator if kind == "regression" else fitted.estimator.base_estimator_
+    assert process.X_train_.shape == (most, 2)
+
+
+def test_one_thread_does_all():
+    with threadpool_limits(2), quiet_single_thread():
+        assert {library["num_threads"] for library in threadpool_info()} == {1}
+
+
+@pytest.mark.parametrize("name", ["random_forest", "gradient_boosting", "hist_gradient_boosting"])
+def test_trees_are_saved_as_few_arrays(name):
+    fold = mixed_table("classification", n_rows=300)
+    recipe = recipe_of("classification", {"learner": name})
+    fitted = train(recipe, fold, 10)
+    content = dump(fitted)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert len(archive.namelist()) < 80
+    assert np.array_equal(predict(restore(content), fold.judge.features), predict(fitted, fold.judge.features))
 
 
 class Stranger(BaseEstimator):
