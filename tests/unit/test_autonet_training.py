@@ -70,6 +70,27 @@ def test_continuing_from_a_state_is_training_in_one_go(name):
         assert all(np.array_equal(once[key], arrays[key]) for key in once)
 
 
+def test_a_plateau_goes_on_from_where_it_was():
+    first, _ = training(scheduler="plateau", plateau_patience=9)
+    first.train_epoch()
+    first._schedule.plateau.take(5.0, 9, 0.5)
+    first._schedule.plateau.factor = 0.25
+    second, _ = training(scheduler="plateau", plateau_patience=9)
+    second.restore(first.state(), first.losses)
+    assert second._schedule.plateau == first._schedule.plateau
+    assert second._schedule.plateau.waited == 1
+
+
+def test_each_epoch_has_noise_of_its_own():
+    made, _ = training(use_dropout=True)
+    seeds = []
+    made.network.body.register_forward_hook(lambda *_: seeds.append(torch.initial_seed()))
+    train(made, 3)
+    by_epoch = [set(seeds[first : first + 4]) for first in (0, 4, 8)]
+    assert [len(own) for own in by_epoch] == [1, 1, 1]
+    assert len(set(seeds)) == 3
+
+
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_learns(name):
     made, _ = trained(8, **VARIANTS[name])

@@ -183,6 +183,7 @@ def test_every_hyperparameter_and_choice_is_reached(name):
             assert len(set(values)) > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classes", "values"])
 def test_every_configuration_of_the_full_space_trains(tables, tmp_path, kind):
     worker = AutoNet(data=str(tables / f"{kind}.csv"), space="full", horizon=2, metric=None)

@@ -197,8 +197,7 @@ def _score(f: Facts) -> Any:
 def _percentile(p: Hyperparameters, f: Facts) -> Any:
     from sklearn.feature_selection import SelectPercentile
 
-    # Below this share no column would be left.
-    return SelectPercentile(_score(f), percentile=max(p.percentile, 100.0 / f.columns))
+    return SelectPercentile(_score(f), percentile=p.percentile)
 
 
 def _rates(p: Hyperparameters, f: Facts) -> Any:
