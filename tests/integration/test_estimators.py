@@ -5,6 +5,7 @@ import itertools
 import os
 import pickle
 import signal
+import subprocess
 import sys
 import textwrap
 import threading
@@ -30,6 +31,8 @@ from bohb_service.workers.tabular.saved import load_model
 from tests.polling import wait_until
 from tests.tabular_estimators import TreeClassifier, TreeRegressor
 from tests.tabular_target import read
+
+ROOT = Path(__file__).parents[2]
 
 QUICK = {"time_limit": 60, "random_state": 1, "workers": 0}
 
@@ -337,6 +340,24 @@ def test_when_all_fails_there_is_a_warning_and_a_prior(kind, tmp_path):
     assert model.show_models() == []
     with pytest.raises(BohbError, match="no model to save"):
         model.save(tmp_path / "model")
+
+
+@pytest.mark.parametrize(("time_limit", "seconds"), [(8, 4), (20, 10), (100, 25)])
+def test_an_evaluation_may_take_a_part_of_the_time(cancer, time_limit, seconds):
+    model = TreeClassifier(**{**QUICK, "time_limit": time_limit}, evaluations=1).fit(*cancer)
+
+    assert model.run_.study.limits.seconds == seconds
+
+
+def test_no_evaluation_pays_for_the_import_of_what_saves_models(tmp_path):
+    code = """
+import sys
+from tests.tabular_target import TreeTarget
+TreeTarget(data="iris", keep=keep).setup()
+assert ("skops.io" in sys.modules) is keep
+"""
+    for keep in (True, False):
+        subprocess.run([sys.executable, "-c", f"keep = {keep}{code}"], check=True, timeout=60, cwd=ROOT)
 
 
 def test_an_evaluation_that_sleeps_is_a_time_out_and_the_time_is_kept(cancer, tmp_path):

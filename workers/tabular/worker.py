@@ -1,5 +1,6 @@
 """The base of the targets for tables: folds, share of rows, losses, kept evaluations, the final model."""
 
+import contextlib
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -137,8 +138,14 @@ class TabularWorker(Worker):
         return metric
 
     def setup(self) -> None:
-        """Read the data."""
+        """Read the data; and import what saves models, if each evaluation saves one.
+
+        That takes seconds, which would otherwise count as time of the first evaluation of each process.
+        """
         _ = self.metric
+        if self.table_options.keep:
+            with contextlib.suppress(ImportError):
+                import skops.io  # noqa: F401
 
     def compute(self, config: Mapping[str, Any], budget: float, context: EvaluationContext) -> Mapping[str, Any]:
         """The mean loss of the folds at this budget.

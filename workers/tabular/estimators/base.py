@@ -43,7 +43,9 @@ if TYPE_CHECKING:
 _RESERVE_SHARE, _RESERVE_S = 0.1, 10.0
 """Share of the time limit, and most seconds, that are kept for choosing and loading the ensemble."""
 
-_EVALUATION_SHARE = 0.25
+_EVALUATION_SHARE, _EVALUATION_S = 0.25, 10.0
+"""Share of the time limit that one evaluation may take, and what it may take even of a short one, up to its half."""
+
 _LEAST_S = 1.0
 _DEFAULT_WORKERS = 2
 
@@ -61,7 +63,8 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
     Args:
         time_limit: Seconds for `fit`. It may take a tenth and ten seconds more, to end what runs.
         memory_limit: Resident memory of one evaluation in MiB; None for no limit.
-        evaluation_limit: Seconds for one evaluation; by default a quarter of the time limit.
+        evaluation_limit: Seconds for one evaluation; by default a quarter of the time limit, or 10 seconds (but no more
+            than its half) if that is more.
         workers: Number of worker processes; by default one for each usable core, two at most. 0: evaluations are done
             in this process, one after the other, where nothing ends one that takes too long or too much memory.
         metric: The loss that is minimised, see `METRICS`; by default ``error`` or ``rmse``.
@@ -337,7 +340,7 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
             seed=seed,
             seconds=max(_LEAST_S, end - time.monotonic()),
             evaluations=self.evaluations,
-            evaluation_seconds=self.evaluation_limit or max(_LEAST_S, _EVALUATION_SHARE * limit),
+            evaluation_seconds=self.evaluation_limit or max(_EVALUATION_SHARE * limit, min(limit / 2, _EVALUATION_S)),
             memory_mb=self.memory_limit,
         )
         end = max(end, time.monotonic() + _LEAST_S)

@@ -19,6 +19,8 @@ from bohb_service.worker.describe import Description
 
 _WAIT_S = 0.25
 _GRACE_S = 1.0
+_CLEAN_LOOKS = 2
+_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +132,16 @@ def search(study: Study, directory: Path, description: Description, *, workers: 
 
 
 def _end_workers(directory: RunDirectory) -> None:
-    processes = [worker.process for worker in find_local_workers(directory)]
-    for process in processes:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(processes, timeout=_GRACE_S)
+    """Kill the local workers of a run; looks until two looks in a row have found none.
+
+    One that is just being started has for a moment no command line by which it could be known.
+    """
+    clean_looks = 0
+    while clean_looks < _CLEAN_LOOKS:
+        processes = [worker.process for worker in find_local_workers(directory)]
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(processes, timeout=_GRACE_S)
+        clean_looks = 0 if processes else clean_looks + 1
+        time.sleep(_PAUSE_S)
