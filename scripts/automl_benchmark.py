@@ -77,8 +77,10 @@ def flaml(X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, seed: int, second
 
 
 def ours(X: pd.DataFrame, y: pd.Series, X_test: pd.DataFrame, seed: int, seconds: float) -> np.ndarray:
-    """Predictions of `AutoMLClassifier`."""
-    search = AutoMLClassifier(time_limit=seconds, workers=CORES, metric="balanced_error", random_state=seed)
+    """Predictions of `AutoMLClassifier`, cross-validated."""
+    search = AutoMLClassifier(
+        time_limit=seconds, workers=CORES, metric="balanced_error", resampling="cv", random_state=seed
+    )
     return search.fit(X, y).predict(X_test)
 
 
