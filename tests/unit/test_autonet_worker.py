@@ -1,5 +1,7 @@
+import json
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -341,6 +343,16 @@ def test_a_saved_model_with_foreign_types_or_damage_is_refused(iris, tmp_path):
     skops.io.dump({"imputer": Path("x")}, member / "preparation.skops")
     with pytest.raises(StudyError, match=r"holds types that no saved model has: pathlib"):
         load(told["model"])
+    # A module of scikit-learn that names a function which starts processes.
+    skops.io.dump({"imputer": ["touch", str(tmp_path / "ran")]}, member / "preparation.skops")
+    with zipfile.ZipFile(member / "preparation.skops") as archive:
+        schema = json.loads(archive.read("schema.json"))
+    schema["content"]["imputer"].update({"__module__": "sklearn.utils._testing", "__class__": "check_output"})
+    with zipfile.ZipFile(member / "preparation.skops", "w") as archive:
+        archive.writestr("schema.json", json.dumps(schema))
+    with pytest.raises(StudyError, match=r"holds types that no saved model has: sklearn.utils._testing.check_output"):
+        load(told["model"])
+    assert not (tmp_path / "ran").exists()
     (member / "network.json").write_text("{}")
     skops.io.dump({}, member / "preparation.skops")
     with pytest.raises(StudyError, match="not a network that this version saved"):

@@ -20,8 +20,21 @@ from .preparation import Preparation
 
 _FACTS, _WEIGHTS, _STEPS = "network.json", "weights.safetensors", "preparation.skops"
 
-_TRUSTED = ("sklearn.", "numpy.", "scipy.")
-"""Packages whose types a saved preparation may hold."""
+_TRUSTED = frozenset(
+    {
+        "numpy.dtype",
+        "numpy.max",
+        "numpy.mean",
+        "numpy.median",
+        "sklearn.feature_selection._univariate_selection.f_classif",
+        "sklearn.feature_selection._univariate_selection.f_regression",
+        "sklearn.tree._tree.Tree",
+    }
+)
+"""Types beside those that skops trusts by itself that a saved preparation may hold.
+
+Not whole packages: some modules of scikit-learn name functions of others, such as those that start processes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +139,7 @@ def _load_steps(path: Path) -> Mapping[str, Any]:
     import skops.io
 
     types = skops.io.get_untrusted_types(file=path)
-    foreign = [name for name in types if not name.startswith(_TRUSTED)]
+    foreign = [name for name in types if name not in _TRUSTED]
     if foreign:
         raise StudyError(f"{path}: holds types that no saved model has: {', '.join(foreign)}; do not use this file")
     steps: Mapping[str, Any] = skops.io.load(path, trusted=types)

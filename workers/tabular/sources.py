@@ -126,7 +126,12 @@ def _csv(path: Path) -> Table:
     _check_heading(path, "\t" if is_tab else ",")
     try:
         frame = pd.read_csv(
-            path, sep="\t" if is_tab else ",", na_values=list(_MISSING), keep_default_na=False, skipinitialspace=True
+            path,
+            sep="\t" if is_tab else ",",
+            na_values=list(_MISSING),
+            keep_default_na=False,
+            skipinitialspace=True,
+            low_memory=False,  # types are those of whole columns, not of pieces of a large file
         )
     except UnicodeDecodeError as error:
         raise StudyError(f"{path}: not UTF-8 at byte {error.start}; convert it, e.g. with iconv -t utf-8") from error

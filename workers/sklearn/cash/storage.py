@@ -1,5 +1,6 @@
 """Trained configurations as bytes, in the format of skops: no pickle, and no types but those listed here."""
 
+import re
 from collections.abc import Collection
 
 from bohb_service.errors import StudyError
@@ -38,8 +39,10 @@ _TRUSTED = frozenset(
 )
 """Types beside those that skops trusts by itself: what learners and transformers of the space consist of."""
 
-_TRUSTED_MODULES = ("sklearn.metrics._dist_metrics.", "sklearn.neighbors._ball_tree.", "sklearn.neighbors._kd_tree.")
-"""Modules all of whose types are trusted: which of them a search for neighbours takes depends on the data."""
+_NEIGHBOURS = re.compile(
+    r"sklearn\.metrics\._dist_metrics\.\w+Distance\w*|sklearn\.neighbors\.(_ball_tree\.Ball|_kd_tree\.KD)Tree\w*"
+)
+"""Types that are trusted too: which of them a search for neighbours takes depends on the data."""
 
 
 def dump(fitted: Fitted) -> bytes:
@@ -68,7 +71,7 @@ def restore(content: bytes, trusted: Collection[str] = ()) -> Fitted:
     from skops.io import get_untrusted_types, loads
 
     beside = set(get_untrusted_types(data=content)) - _TRUSTED - set(trusted)
-    ours = {name for name in beside if name.startswith(_TRUSTED_MODULES)}
+    ours = {name for name in beside if _NEIGHBOURS.fullmatch(name)}
     if strange := beside - ours:
         raise StudyError(
             f"the model holds objects of types that are not trusted: {', '.join(sorted(strange))}; "
