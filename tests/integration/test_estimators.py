@@ -399,9 +399,13 @@ def test_an_evaluation_that_needs_too_much_memory_is_a_memory_out(cancer):
 
 SCRIPT = textwrap.dedent(
     """
+    import os
     import signal
     import sys
     from sklearn.datasets import load_iris
+
+    os.chdir(sys.argv[3])  # where `tests` can be imported, also by the workers
+    sys.path.insert(0, sys.argv[3])
     from tests.tabular_estimators import TreeClassifier
 
     # Also where the whole is run in the background of a shell, which ignores interrupts.
@@ -418,7 +422,8 @@ SCRIPT = textwrap.dedent(
 def test_an_interrupt_leaves_no_process_and_a_run_that_can_go_on(run_cli, tmp_path):
     """In a script without a main guard, too."""
     (tmp_path / "script.py").write_text(SCRIPT)
-    running = run_cli.start(sys.executable, tmp_path / "script.py", tmp_path / "run", tmp_path / "pids")
+    root = Path(__file__).parents[2]
+    running = run_cli.start(sys.executable, tmp_path / "script.py", tmp_path / "run", tmp_path / "pids", root)
     wait_until(lambda: (tmp_path / "pids").exists() and len((tmp_path / "pids").read_text().splitlines()) >= 3, 60)
 
     os.kill(running.process.pid, signal.SIGINT)
