@@ -201,7 +201,7 @@ def load_model(path: Path | str, target: str, read: Callable[[Path], Predictor])
     if data["facts"].get("target") != target:
         raise StudyError(f"{folder}: a model of {data['facts'].get('target')!r}, not of {target!r}")
     members = tuple(
-        Member(entry["weight"], FeatureEncoder.from_json(entry["columns"]), read(folder / entry["folder"]))
+        Member(entry["weight"], FeatureEncoder.from_json(entry["columns"]), read(folder / Path(entry["folder"]).name))
         for entry in data["members"]
     )
     return SavedModel(Task.from_json(data["task"]), members, data["facts"])
