@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python scripts/automl_benchmark.py DATA_FOLDER [--time 60] [--only NAME ...] [--out FILE]
 
 DATA_FOLDER holds NAME.csv.gz with a column `target`. A quarter of the rows, stratified, is kept for the test; the
-forest takes the time that it takes. Both searches get the same seconds, cores and metric; FLAML's is a function
-of ours, as it has no balanced error of its own. The table is written beside this file.
+forest takes the time that it takes. Both searches get the same seconds, cores and metric; FLAML's is a function of
+ours, as it has no balanced error of its own. `AutoMLClassifier` cross-validates; how FLAML judges is left to it. The
+table is written beside this file.
 """
 
 import argparse

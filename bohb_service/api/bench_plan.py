@@ -53,7 +53,7 @@ def plan_bench(
     if seed is not None:
         study = study.model_copy(update={"seed": seed})
     chosen = _checked_budgets(study, target, budgets)
-    ground = ground_of(study, lambda: describe(study.worker, study.worker_options))
+    ground = ground_of(study, lambda: describe(study.worker, study.worker_options, portfolio=study.portfolio))
     return BenchPlan(study, chosen, _draw(ground.space_json, study.seed, configurations))
 
 

@@ -26,7 +26,7 @@ def preview(study: Study) -> dict[str, Any]:
     """
     from bohb_service.space import SearchSpace
 
-    ground = ground_of(study, lambda: describe(study.worker, study.worker_options))
+    ground = ground_of(study, lambda: describe(study.worker, study.worker_options, portfolio=study.portfolio))
     settings = settings_for(study, offers_refit=ground.offers_refit)
     schedule = settings.schedule
     brackets = [

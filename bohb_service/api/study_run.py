@@ -253,7 +253,9 @@ class StudyRun:
         )
 
     def _describe(self) -> Description:
-        return self._description or describe(self.study.worker, self.study.worker_options)
+        return self._description or describe(
+            self.study.worker, self.study.worker_options, portfolio=self.study.portfolio
+        )
 
     def _facts(self, run: OpenRun) -> StudyFacts:
         return StudyFacts(

@@ -1,6 +1,7 @@
 """What a worker class says of itself, asked in a process of its own: the master never imports an objective.
 
-``python -m bohb_service.worker.describe SPEC [BASE]`` reads the options as JSON and prints one JSON line.
+``python -m bohb_service.worker.describe SPEC PORTFOLIO [BASE]`` reads the options as JSON and prints one JSON line.
+PORTFOLIO is ``portfolio`` to ask for the recommended configurations too, else ``-``.
 """
 
 import contextlib
@@ -17,6 +18,8 @@ from typing import Any
 
 from bohb_service.errors import BohbError, WorkerSpecError
 
+_PORTFOLIO = "portfolio"
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
@@ -25,7 +28,7 @@ class Description:
     Attributes:
         space: Its own search space in ConfigSpace's dict form, or None.
         refit: Whether it can train the incumbent again at the end.
-        recommended: Configurations that it recommends to try first, or None if it has no word on that.
+        recommended: Configurations that it recommends to try first, or None if it has no word on that or was not asked.
     """
 
     space: dict[str, Any] | None
@@ -33,7 +36,14 @@ class Description:
     recommended: list[dict[str, Any]] | None = None
 
 
-def describe(spec: str, options: Mapping[str, Any], timeout_s: float = 60.0, base: Path | None = None) -> Description:
+def describe(
+    spec: str,
+    options: Mapping[str, Any],
+    timeout_s: float = 60.0,
+    base: Path | None = None,
+    *,
+    portfolio: bool = True,
+) -> Description:
     """The description of a worker class.
 
     Args:
@@ -41,11 +51,14 @@ def describe(spec: str, options: Mapping[str, Any], timeout_s: float = 60.0, bas
         options: ``worker_options`` of the study.
         timeout_s: How long importing the class and building its space may take.
         base: Folder of a relative file path in the spec.
+        portfolio: Whether to ask for the recommended configurations, which may cost time.
 
     Raises:
         WorkerSpecError: The class cannot be loaded or does not take the options, or its space cannot be built.
     """
-    command = [sys.executable, "-P", "-m", "bohb_service.worker.describe", spec, *([str(base)] if base else [])]
+    command = [sys.executable, "-P", "-m", "bohb_service.worker.describe", spec, _PORTFOLIO if portfolio else "-"]
+    if base:
+        command.append(str(base))
     # Files, not pipes: what user code leaves running may keep them open without keeping us waiting.
     with (
         tempfile.TemporaryFile() as question,
@@ -87,7 +100,7 @@ def _read(spec: str, output: bytes, errors: bytes, code: int) -> Description:
     return Description(answer["space"], answer["refit"], answer["recommended"])
 
 
-def _answer(spec: str, options: Mapping[str, Any], base: Path | None) -> dict[str, Any]:
+def _answer(spec: str, options: Mapping[str, Any], base: Path | None, *, portfolio: bool) -> dict[str, Any]:
     """The description as plain data, with the error instead if there is one."""
     from bohb_service.worker.loader import load_worker
     from bohb_service.worker.objective import check_options, overrides_refit, own_space, recommended
@@ -101,7 +114,7 @@ def _answer(spec: str, options: Mapping[str, Any], base: Path | None) -> dict[st
             from bohb_service.space.serial import dump_space
 
             form = json.loads(dump_space(space))
-        first = recommended(worker, options)
+        first = recommended(worker, options) if portfolio else None
     except BohbError as error:
         return {"error": str(error)}
     return {"space": form, "refit": overrides_refit(worker), "recommended": first, "error": None}
@@ -111,14 +124,16 @@ def main(arguments: list[str]) -> int:
     """Run as the describing process; the exit code.
 
     Args:
-        arguments: The spec, and the folder of relative file paths in it if there is one.
+        arguments: The spec, whether the recommended configurations are asked for, and the folder of relative file
+            paths in the spec if there is one.
     """
     # Whatever user code prints goes to stderr; the one line of JSON has the output for itself.
     output = os.dup(1)
     os.dup2(2, 1)
-    spec, *rest = arguments
+    spec, asked, *rest = arguments
     sys.argv = [spec]
-    answer = _answer(spec, json.load(sys.stdin), Path(rest[0]) if rest else None)
+    base = Path(rest[0]) if rest else None
+    answer = _answer(spec, json.load(sys.stdin), base, portfolio=asked == _PORTFOLIO)
     os.write(output, f"{json.dumps(answer)}\n".encode())
     return 0
 

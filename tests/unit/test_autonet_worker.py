@@ -15,7 +15,7 @@ from bohb_service.errors import SpaceError, StudyError
 from bohb_service.study import load_study
 from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.workers.autonet import AutoNet, load
-from bohb_service.workers.autonet.course import Allowance, whole_epochs
+from bohb_service.workers.autonet.course import Allowance, epochs_within
 from bohb_service.workers.autonet.hyperparameters import Hyperparameters
 from bohb_service.workers.autonet.spaces import BASES, SPACES, build_space
 from bohb_service.workers.tabular.worker import Effort
@@ -254,7 +254,7 @@ def test_budgets_that_are_no_epochs_within_the_horizon_are_refused(iris, tmp_pat
 
 
 def test_budgets_with_an_error_of_rounding_are_epochs():
-    assert whole_epochs(2.9999999999, 9) == 3
+    assert epochs_within(2.9999999999, 9) == 3
 
 
 def test_early_stopping_takes_its_rows_from_the_training_part(tmp_path):

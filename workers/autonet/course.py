@@ -10,11 +10,13 @@ import torch
 
 from bohb_service.errors import StudyError
 from bohb_service.workers.tabular.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.tabular.draws import derived_seed
 from bohb_service.workers.tabular.rows import Fold, Rows
+from bohb_service.workers.tabular.whole import whole_epochs
 from bohb_service.workers.tabular.worker import Effort, Report
 
 from .hyperparameters import Hyperparameters
-from .machine import find_device, limited_threads
+from .machine import find_device, torch_threads
 from .model import TrainedNetwork
 from .objective import Objective
 from .options import NetworkOptions
@@ -52,7 +54,7 @@ class Allowance:
             StudyError: The budget is not one of this fidelity.
         """
         if effort.fidelity == "epochs":
-            return cls(whole_epochs(effort.budget, horizon))
+            return cls(epochs_within(effort.budget, horizon))
         if effort.fidelity == "seconds":
             return cls(horizon, effort.budget)
         return cls(horizon)
@@ -97,7 +99,7 @@ def train_network(
     """
     allowance = Allowance.of(effort, options.horizon)
     mark = f"{mark} torch {torch.__version__} numpy {np.__version__}"
-    with limited_threads(options.threads):
+    with torch_threads(options.threads):
         preparation, objective, training = _begin(parameters, fold, options, seed)
         resumed = _resume(training, allowance, load_checkpoint(path, mark, allowance.epochs))
         judge = Batch.of(preparation.transform(fold.judge.features), training.device)
@@ -127,8 +129,8 @@ def train_network(
         return TrainedNetwork(parameters, preparation, objective, training.final_weights(), info)
 
 
-def whole_epochs(budget: float, horizon: int) -> int:
-    """The budget as a number of epochs.
+def epochs_within(budget: float, horizon: int) -> int:
+    """The budget as a number of epochs that the horizon has room for.
 
     Args:
         budget: As the study has it.
@@ -137,12 +139,7 @@ def whole_epochs(budget: float, horizon: int) -> int:
     Raises:
         StudyError: It is not a whole number from 1 to the horizon.
     """
-    epochs = round(budget)
-    # The budgets of a schedule are quotients; an error of rounding is no reason to refuse one.
-    if epochs < 1 or abs(budget - epochs) > 1e-6:
-        raise StudyError(
-            f"budget {budget!r} is not a whole number of epochs; declare the fidelity of the study as integer, from 1"
-        )
+    epochs = whole_epochs(budget)
     if epochs > horizon:
         raise StudyError(
             f"budget {epochs} is beyond the horizon of {horizon} epochs that learning rates are scheduled for; "
@@ -159,11 +156,11 @@ def _begin(
     device = find_device(options.device)
     parts = None
     if options.early_stopping:
-        parts = set_aside(fold.train, _number(seed, _SET_ASIDE), is_classification=is_classification)
+        parts = set_aside(fold.train, derived_seed(seed, _SET_ASIDE), is_classification=is_classification)
     learned, watched = parts or (fold.train, None)
     n_levels = [None if column.levels is None else len(column.levels) for column in fold.encoder.columns]
     preparation = fit_preparation(
-        parameters, learned, n_levels, _number(seed, _PREPARATION), is_classification=is_classification
+        parameters, learned, n_levels, derived_seed(seed, _PREPARATION), is_classification=is_classification
     )
     objective = Objective.of(learned.target, fold.task.n_outputs, is_classification=is_classification)
 
@@ -196,7 +193,3 @@ def _resume(training: Training, allowance: Allowance, checkpoint: Checkpoint | N
     training.restore(checkpoint.arrays, checkpoint.curve.tolist())
     allowance.spent = spent
     return training.epochs
-
-
-def _number(seed: int, purpose: int) -> int:
-    return int(np.random.SeedSequence(seed, spawn_key=(purpose,)).generate_state(1)[0] >> 1)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 
 from bohb_service.errors import StudyError
+from bohb_service.workers.tabular.surroundings import limited_threads
 
 
 def find_device(name: str) -> torch.device:
@@ -27,20 +28,14 @@ def find_device(name: str) -> torch.device:
 
 
 @contextmanager
-def limited_threads(threads: int) -> Iterator[None]:
-    """Numerical libraries use this many threads inside the block.
-
-    The order of a floating-point sum depends on the number of threads: with a fixed one, results do not depend on the
-    number of cores or on the environment, and workers that share a machine do not crowd each other.
+def torch_threads(threads: int) -> Iterator[None]:
+    """PyTorch and the other numerical libraries use this many threads inside the block; see `limited_threads`.
 
     Args:
         threads: At least 1.
     """
-    import sklearn.linear_model  # noqa: F401 (its libraries must be loaded before they can be limited)
-    from threadpoolctl import threadpool_limits
-
     before = torch.get_num_threads()
-    with threadpool_limits(limits=threads):
+    with limited_threads(threads, "sklearn.linear_model"):
         torch.set_num_threads(threads)
         # Moments of units that no longer learn decay into numbers that processors are slow with.
         torch.set_flush_denormal(True)

@@ -108,7 +108,7 @@ def read_network(folder: Path) -> TrainedNetwork:
         folder: Where.
 
     Raises:
-        StudyError: A file is missing or damaged, or holds types of other packages than scikit-learn and NumPy.
+        StudyError: A file is missing or damaged, or holds other types than a saved network has.
     """
     from safetensors.torch import load_file
 

@@ -1,8 +1,6 @@
 """From features with missing values and categories to what a network takes; fitted on training rows alone."""
 
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.rows import Rows
+from bohb_service.workers.tabular.surroundings import no_warnings
 
 from .categories import CategoryColumn, plan_categories
 from .hyperparameters import Hyperparameters
@@ -66,7 +65,7 @@ class Preparation:
         stacked = np.stack(codes, axis=1) if codes else np.zeros((len(features), 0), dtype=np.int64)
         dense = _encoded(self.numeric, self.categories, self.steps, features, is_one_hot=self.is_one_hot)
         if "preprocessor" in self.steps and len(features):
-            with _quiet():
+            with no_warnings():
                 dense = self.steps["preprocessor"].transform(dense)
         if not len(features):
             dense = np.zeros((0, self.n_dense))
@@ -90,7 +89,7 @@ def fit_preparation(
     categories = plan_categories(parameters, features, n_levels)
     numeric = tuple(index for index, count in enumerate(n_levels) if count is None)
     steps: dict[str, Any] = {}
-    with _quiet():
+    with no_warnings():
         numbers = _numbers(numeric, categories, features, is_one_hot=is_one_hot)
         if numbers.shape[1]:
             steps["imputer"] = make_imputer(parameters)
@@ -147,7 +146,7 @@ def _encoded(
     """The dense columns before the preprocessor."""
     numbers = _numbers(numeric, categories, features, is_one_hot=is_one_hot)
     if len(features):
-        with _quiet():
+        with no_warnings():
             for name in ("imputer", "scaler"):
                 if name in steps:
                     numbers = steps[name].transform(numbers)
@@ -158,11 +157,3 @@ def _encoded(
 def _finite(values: FloatArray) -> NDArray[np.float32]:
     cut = np.nan_to_num(values, nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
     return np.ascontiguousarray(np.clip(cut, -_LARGEST, _LARGEST), dtype=np.float32)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No warnings inside: data that a transformer finds odd is no news to a search that tries all transformers."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        yield

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bohb_service.errors import StudyError
 from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.workers.tabular.checkpoint import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
+from bohb_service.workers.tabular.whole import whole_epochs
 
 from .datasets import Dataset, Rows, load_dataset
 from .hyperparameters import Hyperparameters, build_space
@@ -80,7 +80,7 @@ class SklearnMLP(Worker):
             FloatingPointError: The training diverged.
         """
         parameters = Hyperparameters.from_config(config)
-        epochs = _whole_epochs(budget)
+        epochs = whole_epochs(budget)
         started = time.perf_counter()
         with single_thread():
             train = self.dataset.train.standardised_by(self.dataset.train)
@@ -129,7 +129,7 @@ class SklearnMLP(Worker):
             FloatingPointError: The training diverged.
         """
         parameters = Hyperparameters.from_config(config)
-        epochs = _whole_epochs(budget)
+        epochs = whole_epochs(budget)
         data, default, seed = self.dataset, Hyperparameters(), context.seed
         started = time.perf_counter()
         with single_thread():
@@ -186,18 +186,3 @@ class SklearnMLP(Worker):
             numpy=np.__version__,
             sklearn=sklearn.__version__,
         )
-
-
-def _whole_epochs(budget: float) -> int:
-    """The budget as a number of epochs.
-
-    Raises:
-        StudyError: It is not a whole number of at least 1.
-    """
-    epochs = round(budget)
-    # The budgets of a schedule are quotients; an error of rounding is no reason to refuse one.
-    if epochs < 1 or abs(budget - epochs) > 1e-6:
-        raise StudyError(
-            f"budget {budget!r} is not a whole number of epochs; declare the fidelity of the study as integer, from 1"
-        )
-    return epochs

@@ -4,12 +4,14 @@ Everything random is drawn by counter, from the seed and the number of the epoch
 interrupted and restored goes on exactly as if it had not been.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bohb_service.workers.tabular.surroundings import limited_threads
 
 from .datasets import Rows
 from .hyperparameters import Hyperparameters
@@ -23,18 +25,9 @@ _MOMENTS = {"adam": ("ms", "vs"), "sgd": ("velocities",)}
 """Attributes of scikit-learn's optimisers with one array for each weight array."""
 
 
-@contextmanager
-def single_thread() -> Iterator[None]:
-    """Numerical libraries use one thread inside the block.
-
-    The order of a floating-point sum depends on the number of threads; with one, results do not depend on the
-    number of cores or on the environment, and workers that share a machine do not crowd each other.
-    """
-    import sklearn.neural_network  # noqa: F401 (its libraries must be loaded before they can be limited)
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1):
-        yield
+def single_thread() -> AbstractContextManager[None]:
+    """Numerical libraries use one thread inside the block; see `limited_threads`."""
+    return limited_threads(1, "sklearn.neural_network")
 
 
 class Network:

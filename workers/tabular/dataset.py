@@ -1,7 +1,7 @@
 """A data set in development and test part, and the folds that evaluations are judged on."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -139,9 +139,14 @@ def _target_name(table: Table, options: TableOptions) -> str:
     names = [str(name) for name in table.frame.columns]
     wanted = options.target or table.target or ("target" if "target" in names else names[-1])
     if wanted not in names:
-        hint = did_you_mean(wanted, names) or f"there are: {', '.join(names[:20])}"
-        raise StudyError(f"{table.name}: there is no column {wanted!r} to predict; {hint}")
+        raise StudyError(f"{table.name}: there is no column {wanted!r} to predict; {_or_which(wanted, names)}")
     return wanted
+
+
+def _or_which(name: str, names: Iterable[str]) -> str:
+    """What may be meant by the name of a column that there is not, or the first of those that there are."""
+    known = list(names)
+    return did_you_mean(name, known) or f"there are: {', '.join(known[:20])}"
 
 
 def _split_test(table: Table, options: TableOptions, target: str) -> "tuple[pd.DataFrame, pd.DataFrame | None]":
@@ -180,7 +185,7 @@ def _chosen(table: Table, test: Mapping[str, Any]) -> NDArray[np.bool_]:
     frame, n = table.frame, len(table.frame)
     if "column" in test:
         if test["column"] not in frame.columns:
-            hint = did_you_mean(test["column"], list(frame.columns)) or f"there are: {', '.join(frame.columns[:20])}"
+            hint = _or_which(test["column"], frame.columns)
             raise StudyError(f"worker_options.test: {table.name} has no column {test['column']!r}; {hint}")
         is_test = np.asarray(frame[test["column"]].astype(str) == str(test["value"]))
         if not is_test.any() or is_test.all():
@@ -202,7 +207,7 @@ def _features(frame: "pd.DataFrame", leave_out: set[str], options: TableOptions,
     for key in ("drop", "categorical"):
         for name in getattr(options, key):
             if name not in frame.columns:
-                hint = did_you_mean(name, list(frame.columns)) or f"there are: {', '.join(frame.columns[:20])}"
+                hint = _or_which(name, frame.columns)
                 raise StudyError(f"worker_options.{key}: {source} has no column {name!r}; {hint}")
     features = frame.drop(columns=[name for name in frame.columns if name in leave_out])
     if features.shape[1] == 0:

@@ -114,8 +114,12 @@ class SavedModel:
         """
         frame = as_frame(data, self.feature_names)
         total: FloatArray | None = None
+        encoded: dict[FeatureEncoder, FloatArray] = {}
         for member in self.members:
-            prediction = member.weight * member.model.predict(member.encoder.transform(frame))
+            # Members that learned from the same rows have equal encoders.
+            if member.encoder not in encoded:
+                encoded[member.encoder] = member.encoder.transform(frame)
+            prediction = member.weight * member.model.predict(encoded[member.encoder])
             total = prediction if total is None else total + prediction
         assert total is not None
         return total

@@ -18,12 +18,14 @@ from bohb_service.worker.plain import to_plain
 from .checkpoint import fingerprint
 from .columns import FloatArray
 from .dataset import Dataset, subsample
+from .draws import derived_seed
 from .kept import load_fold, save_evaluation, save_fold
 from .metrics import DEFAULT_METRIC, METRICS, Metric
 from .options import TableOptions
 from .rows import Fold
 from .saved import Member, Savable, save_model
 from .task import Kind
+from .whole import whole_number
 
 Report = Callable[[float, FloatArray], None]
 """Adds a point to the learning curve: a step, and the prediction for the rows of the fold that are judged on."""
@@ -56,7 +58,8 @@ class TabularWorker(Worker):
     """Evaluates a configuration on a table: the mean loss over the folds, in units of the metric.
 
     Budgets that are done here for all targets: ``folds``, the number of folds judged on, of which those that were
-    done at an earlier budget are not done again; and ``subsample``, the percentage of the training rows.
+    done at an earlier budget are not done again (unless evaluations are kept, for that needs their models); and
+    ``subsample``, the percentage of the training rows.
 
     Args:
         **options: `TableOptions`, and those of the target.
@@ -165,21 +168,23 @@ class TabularWorker(Worker):
         began = time.perf_counter()
         config = to_plain(config, "config")
         effort, n_folds, percent = self._plan(budget)
+        # A kept evaluation needs the models of all folds, not their predictions alone.
+        reuses = self.fidelity == "folds" and not self.table_options.keep
         losses, predictions, members, infos = [], [], [], []
         for number in range(n_folds):
             fold = subsample(self.dataset.fold(number), percent, self.table_options.split_seed)
             folder = context.directory / f"fold-{number}"
             folder.mkdir(mode=0o700, exist_ok=True)
-            seed = _fold_seed(context.seed, number)
+            seed = derived_seed(context.seed, number)
             mark = self.mark(config, fold, seed)
-            prediction = load_fold(folder, mark) if self.fidelity == "folds" and not self.table_options.keep else None
+            prediction = load_fold(folder, mark) if reuses else None
             if prediction is None:
                 report = self._reporter(fold, context) if n_folds == 1 else _ignore
                 model = self.train(config, effort, fold, seed=seed, folder=folder, report=report)
                 prediction = _checked(model.predict(fold.judge.features))
                 infos.append(dict(model.info))
                 members.append(Member(1 / n_folds, fold.encoder, model))
-                if self.fidelity == "folds":
+                if reuses:
                     save_fold(folder, mark, prediction)
             losses.append(self.metric.loss(fold.judge.target, prediction))
             predictions.append(prediction)
@@ -214,7 +219,7 @@ class TabularWorker(Worker):
         """
         config = to_plain(config, "config")
         effort, _, _ = self._plan(budget if self.fidelity != "subsample" else _FULL)
-        fold, seed = self.dataset.final(), _fold_seed(context.seed, 0)
+        fold, seed = self.dataset.final(), derived_seed(context.seed, 0)
         folder = context.directory / "final"
         folder.mkdir(mode=0o700, exist_ok=True)
         began = time.perf_counter()
@@ -259,8 +264,8 @@ class TabularWorker(Worker):
         """What each training may spend, how many folds there are, and what share of the rows it gets."""
         n_folds = self.dataset.n_folds
         if self.fidelity == "folds":
-            count = round(budget)
-            if not 1 <= count <= n_folds or abs(budget - count) > 1e-6:
+            count = whole_number(budget)
+            if count is None or not 1 <= count <= n_folds:
                 raise StudyError(f"budget {budget!r} is no number of folds from 1 to {n_folds}; see option `folds`")
             return Effort("full", _FULL), count, _FULL
         if self.fidelity == "subsample":
@@ -291,10 +296,6 @@ class TabularWorker(Worker):
             "metric": self.metric.name,
             "data": self.dataset.name,
         }
-
-
-def _fold_seed(seed: int, number: int) -> int:
-    return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1)[0] >> 1)
 
 
 def _ignore(_: float, __: FloatArray) -> None:

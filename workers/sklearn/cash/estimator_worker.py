@@ -10,6 +10,7 @@ import numpy as np
 from bohb_service.errors import SpaceError, StudyError
 from bohb_service.workers.tabular.options import one_of
 from bohb_service.workers.tabular.rows import Fold
+from bohb_service.workers.tabular.whole import whole_number
 from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, TrainedModel
 
 from .estimators import load_maker, make_estimator
@@ -151,9 +152,8 @@ def _whole(budget: float) -> int:
     Raises:
         StudyError: It is none.
     """
-    count = round(budget)
-    # The budgets of a schedule are quotients; an error of rounding is no reason to refuse one.
-    if abs(budget - count) > 1e-6:
+    count = whole_number(budget)
+    if count is None:
         raise StudyError(
             f"budget {budget!r} is no whole number, as the estimator's parameter must be; "
             "declare the fidelity of the study as integer"

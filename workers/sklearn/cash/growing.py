@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bohb_service.workers.tabular.columns import FloatArray
+from bohb_service.workers.tabular.draws import derived_seed
 
 from .components import Iterations
 
@@ -72,8 +73,7 @@ def _pass_by_pass(estimator: Any, done: int, wanted: int, lesson: Lesson) -> int
     for number in range(done, wanted):
         if _has_converged(estimator):
             return number
-        draw = np.random.SeedSequence(lesson.seed, spawn_key=(number,)).generate_state(1)[0] >> 1
-        estimator.set_params(random_state=int(draw))
+        estimator.set_params(random_state=derived_seed(lesson.seed, number))
         before = None if not hasattr(estimator, "coef_") else estimator.coef_.copy()
         estimator.partial_fit(lesson.features, lesson.target, **arguments)
         if hasattr(estimator, "coef_"):

@@ -1,15 +1,13 @@
 """A trained pipeline as the result of an evaluation, in memory and in a folder."""
 
-import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bohb_service.workers.tabular.columns import FloatArray
+from bohb_service.workers.tabular.surroundings import limited_threads, no_warnings
 
 if TYPE_CHECKING:
     from .training import Fitted
@@ -72,12 +70,7 @@ def read_pipeline(folder: Path, trusted: Collection[str] = ()) -> PipelineModel:
 def quiet_single_thread() -> Iterator[None]:
     """One thread for the numerical libraries inside the block, and no warnings.
 
-    With one thread results do not depend on the number of cores, and workers on one machine do not crowd each other.
     Warnings tell of the configuration, e.g. that its learner has not converged, and there is nobody to read them.
     """
-    import sklearn.ensemble  # noqa: F401 (its libraries must be loaded before they can be limited)
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(limits=1), warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
+    with limited_threads(1, "sklearn.ensemble"), no_warnings():
         yield

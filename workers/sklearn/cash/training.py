@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bohb_service.workers.tabular.columns import Column, FloatArray
+from bohb_service.workers.tabular.draws import derived_seed
 from bohb_service.workers.tabular.rows import Rows
 from bohb_service.workers.tabular.splits import stratified_order
 from bohb_service.workers.tabular.task import Task
@@ -216,7 +217,7 @@ class Recipe:
         return {key.removeprefix(prefix): value for key, value in self.config.items() if key.startswith(prefix)}
 
     def _seed(self, purpose: int) -> int:
-        return int(np.random.SeedSequence(self.seed, spawn_key=(purpose,)).generate_state(1)[0] >> 1)
+        return derived_seed(self.seed, purpose)
 
 
 def _facts(task: Task, features: FloatArray, target: NDArray[Any]) -> Facts:

@@ -135,11 +135,11 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
         """
         return str(config.get(cls.TYPE_KEY, cls.TYPE_KEY))
 
-    def target_options(self, _budgets: Budgets) -> dict[str, Any]:
+    def target_options(self, budgets: Budgets) -> dict[str, Any]:  # noqa: ARG002 (targets look at them)
         """The worker's options that only this target has: the parameters in `OPTIONS` that are not None.
 
         Args:
-            _budgets: Of the search.
+            budgets: Of the search.
         """
         given = {name: getattr(self, name) for name in self.OPTIONS}
         return {name: value for name, value in given.items() if value is not None}

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 TypeOf = Callable[[Mapping[str, Any]], str]
 """Tells the kind of model, e.g. the learner, from a configuration."""
 
-_TIMEOUT, _MEMORY = "timeout", "memory"
-_CRASHES = ("exception", "bad-result", "non-finite", "unserialisable", "exit", "crash")
-
-_STATUS = {_TIMEOUT: "timeout", _MEMORY: "memout"}
+_STATUS = {"timeout": "timeout", "memory": "memout"}
 
 
 def status_of(trial: TrialResult) -> str:
@@ -154,7 +151,7 @@ def summary(run: Run, members: Sequence[Chosen], *, data: str, metric: str) -> s
     """
     final = [trial for trial in run.trials if trial.state.is_final]
     costs = [trial.loss for trial in final if trial.state is TrialState.COMPLETED and trial.loss is not None]
-    reasons = [trial.reason for trial in final if trial.state is TrialState.FAILED]
+    statuses = [status_of(trial) for trial in final]
     lines = [
         ("Data set", data),
         ("Metric (loss)", metric),
@@ -163,9 +160,9 @@ def summary(run: Run, members: Sequence[Chosen], *, data: str, metric: str) -> s
         ("Configurations", len({trial.configuration for trial in final})),
         ("Runs", len(final)),
         ("Successes", len(costs)),
-        ("Crashes", sum(reason in _CRASHES for reason in reasons)),
-        ("Time-outs", reasons.count(_TIMEOUT)),
-        ("Memory-outs", reasons.count(_MEMORY)),
+        ("Crashes", statuses.count("crash")),
+        ("Time-outs", statuses.count("timeout")),
+        ("Memory-outs", statuses.count("memout")),
         ("Seconds", f"{run.wall_s:.1f}"),
     ]
     return "\n".join(f"{name}: {value}" for name, value in lines)

@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bohb_service.worker.base import EvaluationContext
 from bohb_service.worker.loader import load_worker
+from bohb_service.workers.tabular.draws import derived_seed
 from bohb_service.workers.tabular.saved import SavedModel
 
 from .evaluated import Chosen
@@ -41,7 +40,7 @@ def refitted(
     trial = member.trial
     folder = directory / trial.trial
     folder.mkdir()
-    own = int(np.random.SeedSequence(seed, spawn_key=(trial.configuration,)).generate_state(1)[0] >> 1)
+    own = derived_seed(seed, trial.configuration)
     instance = load_worker(worker)(**{**options, "model": str(folder / _MODEL)})
     instance.setup()
     try:
