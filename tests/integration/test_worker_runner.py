@@ -28,6 +28,7 @@ from bohb_service.study import parse_study
 from bohb_service.worker import runner
 from bohb_service.worker.events import Dropped, Finished, Started
 from bohb_service.worker.runner import WorkerRunner
+from tests.polling import wait_until
 
 OBJECTIVES = Path(__file__).parents[1] / "objectives.py"
 INFO = WorkerInfo("w/1", "host", os.getpid(), 0.0, "0", running=())
@@ -536,6 +537,26 @@ def test_what_was_fetched_ahead_goes_back_when_the_running_job_is_a_long_one(mas
     assert not (tmp_path / "counts").exists()
 
 
+def test_what_was_begun_while_the_worker_was_in_a_call_is_not_given_back(master, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    one = master("ok", "naps", "counts", "counts", prefetch=3, heartbeat_s=0.05)
+    given_back = []
+
+    def hold(request):
+        given_back.extend(lease for lease, outcome in request.results if isinstance(outcome, Released))
+        if request.running[:2] == (1, 2) and not (tmp_path / "counts").exists():
+            wait_until((tmp_path / "counts").exists)
+            began = time.monotonic()
+            wait_until(lambda: time.monotonic() - began > 0.25)
+
+    one.before = hold
+
+    assert run(one, tmp_path) == 0
+
+    assert given_back == []
+    assert all(isinstance(outcome, Completed) for outcome in one.outcomes.values())
+
+
 def test_nothing_is_fetched_behind_a_long_job(master, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "SLOW_S", 0.2)
     one = master("ok", "naps_longer", prefetch=3, heartbeat_s=0.05)
@@ -864,6 +885,7 @@ from bohb_service.rpc.messages import Answer, Registration, WorkerInfo
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 from bohb_service.worker.runner import WorkerRunner
+from tests.polling import wait_until
 
 class Master:
     def register(self, info):
