@@ -168,13 +168,10 @@ class WorkerRunner:
 
     def _give_back_ahead(self) -> None:
         """Let others do what was fetched ahead: this is not the short job that was expected."""
-        if self._supervisor is None or len(self._held) < 2:
-            return
-        # While the worker was in a call, or asleep, the process may have turned to the next one.
-        self._take_events(self._supervisor.poll())
-        if not self._is_slow(self._clock.monotonic()):
-            return
-        for lease in self._held[1:]:
+        if self._supervisor is not None and self._held[1:]:
+            # While the worker was in a call, or asleep, the process may have turned to the next one.
+            self._take_events(self._supervisor.poll())
+        for lease in self._held[1:] if self._is_slow(self._clock.monotonic()) else ():
             self._outbox.add(lease, Released("unstarted", f"worker {self._info.worker} is at a long job"))
             self._disown(lease)
 
