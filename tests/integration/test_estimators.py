@@ -4,12 +4,14 @@ import gc
 import itertools
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,8 @@ from bohb_service.errors import BohbError, RunMismatchError
 from bohb_service.fleet.local import LocalFleet
 from bohb_service.results.run import load_run
 from bohb_service.workers.tabular.dataset import Dataset
-from bohb_service.workers.tabular.estimators.evaluated import best_evaluated
+from bohb_service.workers.tabular.estimators import base as estimators_base
+from bohb_service.workers.tabular.estimators.evaluated import best_evaluated, prune
 from bohb_service.workers.tabular.options import TableOptions
 from bohb_service.workers.tabular.saved import load_model
 from tests.polling import wait_until
@@ -148,6 +151,34 @@ def test_the_library_is_of_the_best_models(searched):
 
     assert [entry.trial.loss for entry in library] == model.leaderboard()["cost"].tolist()[:3]
     assert best_evaluated(model.run_, n_rows + 1) == []
+
+
+def test_of_many_evaluations_only_those_that_an_ensemble_looks_at_stay_on_the_disk(searched, cancer, tmp_path):
+    model, folder, _ = searched
+    run = tmp_path / "run"
+    shutil.copytree(folder / "run", run)
+    n_rows = len(best_evaluated(model.run_, 114)[0].prediction)
+    best = [entry.trial.trial for entry in best_evaluated(model.run_, n_rows, most=4)]
+    unfinished = run / "configurations" / "99" / "kept" / "2" / "model"
+    unfinished.mkdir(parents=True)
+
+    prune(run, n_rows, most=8)
+    assert len(best_evaluated(load_run(run), n_rows)) == 14
+    prune(run, n_rows, most=4)
+
+    assert [entry.trial.trial for entry in best_evaluated(load_run(run), n_rows)] == best
+    assert len(list(run.glob("configurations/*/kept/*"))) == 5
+    assert unfinished.exists()
+
+
+@pytest.mark.parametrize(("workers", "evaluations"), [(0, 10), (1, 80)])
+def test_a_search_prunes_while_it_runs(workers, evaluations, tmp_path, monkeypatch):
+    monkeypatch.setattr(estimators_base, "prune", partial(prune, most=2))
+    settings = {**QUICK, "workers": workers, "run_dir": tmp_path / "run"}
+    model = TreeClassifier(evaluations=evaluations, **settings).fit(*load_iris(return_X_y=True))
+
+    assert len(model.leaderboard()) == evaluations
+    assert len(list(tmp_path.glob("run/configurations/*/kept/*/model"))) < evaluations
 
 
 def test_models_that_were_judged_on_part_of_the_rows_stay_out_of_the_ensemble(cancer):
@@ -513,7 +544,7 @@ def test_fits_in_threads_do_not_disturb_each_other(cancer):
 def test_a_worker_that_cannot_be_imported_is_an_error_that_says_so(cancer, monkeypatch):
     monkeypatch.setattr(TreeClassifier, "WORKER", "tests.tabular_faults:NoTree")
 
-    with pytest.raises(BohbError, match="has no class 'NoTree'"):
+    with pytest.raises(ValueError, match="has no class 'NoTree'"):
         TreeClassifier(time_limit=20, workers=1).fit(*cancer)
 
 

@@ -14,7 +14,9 @@ from bohb_service.workers.tabular.task import Task
 
 
 def options(**given):
-    return TableOptions.parse({key: value for key, value in given.items() if value is not None}, (), ("epochs",))
+    return TableOptions.parse(
+        {key: value for key, value in given.items() if value is not None}, (), ("epochs", "folds")
+    )
 
 
 def mixed(n=60, seed=0):
@@ -90,6 +92,8 @@ def test_an_encoder_survives_as_plain_data():
         ([1.0, np.inf, 2.0], "column 'a', row 2: .*inf.* is no finite number"),
         ([str(i) for i in range(30)] + ["1O"], "column 'a', row 31: '1O' stands among numbers"),
         ([1j, 2j], "column 'a' holds complex numbers"),
+        ([1.0, [2.0], 3.0], r"column 'a', row 2: \[2.0\] is not one value but a list"),
+        (["x", "y", {"z": 1}], "column 'a', row 3: {'z': 1} is not one value but a dict"),
     ],
 )
 def test_values_that_are_no_numbers_are_named(values, words):
@@ -101,6 +105,8 @@ def test_text_where_numbers_were_is_named():
     encoder = FeatureEncoder.fit(pd.DataFrame({"a": [1.0, 2.0]}))
     with pytest.raises(StudyError, match="column 'a', row 2: 'two'"):
         encoder.transform(pd.DataFrame({"a": ["1", "two"]}))
+    with pytest.raises(StudyError, match=r"column 'a', row 1: \[3\] is not one value but a list"):
+        encoder.transform(pd.DataFrame({"a": [[3], 4]}))
     with pytest.raises(StudyError, match=r"column 'a' is missing in the data; there are: b"):
         encoder.transform(pd.DataFrame({"b": [1.0]}))
 
@@ -248,6 +254,30 @@ def test_the_test_part_may_be_a_file(save):
     assert (data.n_test, data.n_development) == (17, 60)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda frame: frame.drop(columns="target"), "column 'target' of the test part is missing; there are: size"),
+        (lambda frame: frame.drop(columns="size"), "test part: column 'size' is missing in the data"),
+        (lambda frame: frame.assign(size=["big"] * 17), "test part: column 'size', row 1: 'big' is no finite number"),
+        (lambda frame: frame.assign(target="maybe"), "of the test part, row 1: label 'maybe' does not occur"),
+    ],
+)
+def test_slips_in_the_test_part_are_found_before_the_search(save, change, words):
+    with pytest.raises(StudyError, match=words):
+        Dataset(options(data=save(mixed()), test=save(change(mixed(17, seed=1)), "test.csv")))
+
+
+def test_a_column_has_the_same_type_in_each_fold(tmp_path):
+    """Two of the 60 values are text, which is few enough to be a slip, and may be missing in a fold altogether."""
+    values = ["a", "b", "c", "d", "e", "f"] + ["1"] * 54
+    np.savez(tmp_path / "d.npz", X=np.array([values, np.arange(60)]).T, y=np.arange(60) % 2)
+    data = Dataset(options(data=str(tmp_path / "d.npz"), resampling="cv", folds=30, test=0))
+    folds_of = [data.fold(number) for number in range(30)]
+    assert {fold.encoder.columns[0].is_categorical for fold in folds_of} == {True}
+    assert {fold.encoder.columns[1].is_categorical for fold in folds_of} == {False}
+
+
 def test_only_training_rows_say_what_the_categories_are(save):
     frame = pd.DataFrame({"a": [f"c{i}" for i in range(50)], "target": ["x", "y"] * 25})
     fold = Dataset(options(data=save(frame))).fold(0)
@@ -342,6 +372,7 @@ def test_objects_in_an_npz_are_not_unpickled(tmp_path):
         ({"data": "iris", "task": "clasification"}, r"did you mean 'classification'\?"),
         ({"data": "iris", "metric": "rmsee"}, r"did you mean 'rmse'\?"),
         ({"data": "iris", "validation": 1.0}, "worker_options.validation: must be a number between 0 and 1"),
+        ({"data": "iris", "fidelity": "folds"}, "worker_options.fidelity: 'folds' needs `resampling: cv`"),
         ({"data": "iris", "folds": 1}, "worker_options.folds: must be a whole number from 2"),
         ({"data": "iris", "test": 1}, "worker_options.test: must be a share below 1"),
         ({"data": "iris", "test": {"lats": 3}}, "worker_options.test: must be a share below 1"),

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from bohb_service.errors import StudyError
 from bohb_service.worker.base import EvaluationContext
 from bohb_service.workers.tabular.kept import load_evaluation
 from bohb_service.workers.tabular.metrics import METRICS
-from bohb_service.workers.tabular.saved import load_model
+from bohb_service.workers.tabular.saved import load_model, save_model
 from tests.tabular_target import TreeTarget, read
 
 CONFIG = {"min_rows": 2}
@@ -97,12 +98,61 @@ def test_a_saved_model_is_replaced_whole(tmp_path):
 def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(StudyError, match="there is no model"):
         load_model(tmp_path, "tree", read)
-    (tmp_path / "model.json").write_text("{")
-    with pytest.raises(StudyError, match="cannot be read as a model"):
-        load_model(tmp_path, "tree", read)
+    for content in ("{", "[]", '{"format": 2}', '{"format": 1}', '{"format": 1, "facts": {"target": "tree"}}'):
+        (tmp_path / "model.json").write_text(content)
+        with pytest.raises(StudyError, match=r"cannot be read .*train it again|not a model of this version"):
+            load_model(tmp_path, "tree", read)
     (tmp_path / "model.json").write_text(json.dumps({"format": 1, "facts": {"target": "other"}}))
     with pytest.raises(StudyError, match="a model of 'other', not of 'tree'"):
         load_model(tmp_path, "tree", read)
+
+
+def saved_tree(folder):
+    (folder / "c").mkdir(parents=True)
+    worker = TreeTarget(data="iris", model=str(folder / "model"))
+    return Path(worker.refit(CONFIG, 3.0, context(folder / "c", 3.0))["model"])
+
+
+def test_damage_of_any_file_of_a_model_is_a_clear_error(tmp_path):
+    model = saved_tree(tmp_path)
+    files = [path for path in model.rglob("*") if path.is_file()]
+    assert len(files) == 2
+    for path in files:
+        whole = path.read_bytes()
+        for damaged in (b"", whole[: len(whole) // 2], bytes(reversed(whole))):
+            path.write_bytes(damaged)
+            with pytest.raises(StudyError, match=r"cannot be read .*train it again"):
+                load_model(model, "tree", read)
+        path.write_bytes(whole)
+    for name in ("members", "task", "facts"):
+        data = json.loads((model / "model.json").read_text())
+        (tmp_path / "model.json").write_text(json.dumps({**data, name: {}}))
+        with pytest.raises(StudyError, match=r"cannot be read .*train it again"):
+            load_model(tmp_path, "tree", read)
+    load_model(model, "tree", read)
+
+
+def test_a_model_is_where_others_may_read_it(tmp_path):
+    """The folder has the rights of any new folder, not those of a private temporary one."""
+    (tmp_path / "usual").mkdir()
+    assert saved_tree(tmp_path / "a").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_model_that_cannot_be_put_in_place_leaves_the_earlier_one(tmp_path, monkeypatch):
+    model = saved_tree(tmp_path / "a")
+    rename = Path.rename
+
+    def refuse(self, target):
+        if self.name == "new":
+            raise OSError("no")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    loaded = load_model(model, "tree", read)
+    with pytest.raises(OSError, match="no"):
+        save_model(model, loaded.task, loaded.members, {"target": "tree", "config": "other"})
+    assert load_model(model, "tree", read).facts["config"] == CONFIG
+    assert sorted(path.name for path in model.parent.iterdir()) == ["c", "model"]
 
 
 def test_poisoned_test_labels_change_no_loss(tmp_path):

@@ -74,7 +74,7 @@ class FeatureEncoder:
             frame: Has each of the columns; others are ignored.
 
         Raises:
-            StudyError: A column is missing, or a value of a numeric column is no finite number.
+            StudyError: A column is missing, a value of a numeric column is no finite number, or one is a container.
         """
         names = {str(name): name for name in frame.columns}
         features = np.empty((len(frame), len(self.columns)))
@@ -83,6 +83,7 @@ class FeatureEncoder:
                 hint = did_you_mean(column.name, list(names)) or f"there are: {', '.join(names)}"
                 raise StudyError(f"column {column.name!r} is missing in the data; {hint}")
             series = frame[names[column.name]]
+            _refuse_containers(series, column.name)
             if column.levels is None:
                 features[:, index] = _numbers(series, column.name)
             else:
@@ -112,6 +113,7 @@ class FeatureEncoder:
 def _column(series: "pd.Series[Any]", name: str, is_declared: bool) -> Column:  # noqa: FBT001 (a private helper)
     from pandas.api import types
 
+    _refuse_containers(series, name)
     if is_declared or isinstance(series.dtype, _categorical_dtype()):
         return Column(name, _levels(series))
     if types.is_numeric_dtype(series) or types.is_bool_dtype(series) or types.is_datetime64_any_dtype(series):
@@ -168,6 +170,18 @@ def _numbers(series: "pd.Series[Any]", name: str) -> FloatArray:
             "or list the column under `categorical`"
         )
     return values
+
+
+def _refuse_containers(series: "pd.Series[Any]", name: str) -> None:
+    """Raise for lists, dictionaries and the like, which are no single value."""
+    if series.dtype != object:
+        return
+    for row, value in enumerate(series):
+        if isinstance(value, list | tuple | dict | set | np.ndarray):
+            raise StudyError(
+                f"column {name!r}, row {row + 1}: {value!r} is not one value but a {type(value).__name__}; spread it "
+                "over columns, or leave the column out"
+            )
 
 
 def _refuse_slips(series: "pd.Series[Any]", name: str) -> None:

@@ -28,8 +28,9 @@ _DEFAULT_TEST = 0.2
 class Dataset:
     """Rows to learn from and rows to judge on, split before anything is fitted.
 
-    Test rows are looked at by `final` only; what the columns and categories are is found out anew for each fold, from
-    its training rows.
+    Test rows are checked at once, so that a slip in them does not show at the end of a study; they are used by `final`
+    only. Which columns hold numbers is found out from all development rows; which categories there are, anew for each
+    fold, from its training rows.
 
     Args:
         options: What to read, and how to split it.
@@ -52,7 +53,8 @@ class Dataset:
         if isinstance(options.test, Mapping):
             leave_out.add(str(options.test.get("column")))
         self._frame = _features(development, leave_out, options, table.name)
-        self._test_frame, self._raw_test = test, (name, where)
+        self._categorical = self._categorical_columns()
+        self._test_frame, self._test_target = self._checked_test(test, name, f"{where} of the test part")
         self._splits = self._split()
         self._folds: dict[int, Fold] = {}
 
@@ -69,7 +71,7 @@ class Dataset:
     @property
     def n_test(self) -> int:
         """Number of rows kept for the test."""
-        return 0 if self._test_frame is None else len(self._test_frame)
+        return len(self._test_target)
 
     def fold(self, number: int) -> Fold:
         """What a model learns from and is judged on in the search.
@@ -83,22 +85,34 @@ class Dataset:
         return self._folds[number]
 
     def final(self) -> Fold:
-        """All development rows to learn from, the test rows to judge on.
+        """All development rows to learn from, the test rows to judge on."""
+        return self._make(np.arange(len(self._target)), self._test_frame, self._test_target)
 
-        Raises:
-            StudyError: A test row has a label that is unknown, or lacks a column.
-        """
-        every = np.arange(len(self._target))
-        if self._test_frame is None:
-            return self._make(every, self._frame.iloc[:0], self._target[:0])
-        name, where = self._raw_test
-        target = self.task.encode(self._test_frame[name], f"{where} of the test part")
-        return self._make(every, self._test_frame, target)
+    def _categorical_columns(self) -> frozenset[str]:
+        try:
+            encoder = FeatureEncoder.fit(self._frame, self._options.categorical)
+        except StudyError as error:
+            raise StudyError(f"{self.name}: {error}") from error
+        return frozenset(column.name for column in encoder.columns if column.is_categorical)
+
+    def _checked_test(
+        self, test: "pd.DataFrame | None", target: str, where: str
+    ) -> "tuple[pd.DataFrame, NDArray[Any]]":
+        """Rows and target of the test part, of which each column and each label is one that can be predicted from."""
+        if test is None:
+            return self._frame.iloc[:0], self._target[:0]
+        if target not in test.columns:
+            raise StudyError(f"{where} is missing; {_or_which(target, test.columns)}")
+        try:
+            FeatureEncoder.fit(self._frame, self._categorical).transform(test)
+        except StudyError as error:
+            raise StudyError(f"{self.name}, test part: {error}") from error
+        return test, self.task.encode(test[target], where)
 
     def _make(self, train: IntArray, judged: "pd.DataFrame", target: NDArray[Any]) -> Fold:
         frame = self._frame.iloc[train]
         try:
-            encoder = FeatureEncoder.fit(frame, self._options.categorical)
+            encoder = FeatureEncoder.fit(frame, self._categorical)
             rows = Rows(encoder.transform(frame), self._target[train])
             judge = Rows(encoder.transform(judged), target)
         except StudyError as error:

@@ -4,6 +4,7 @@ fold-K/prediction.bin      the fold's prediction, so that it is not computed aga
 kept/BUDGET/               prediction.bin and model/, with the option `keep`
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def save_evaluation(
     Raises:
         OSError: A file cannot be written.
     """
-    folder = directory / _KEPT / f"{budget:.12g}"
+    folder = _folder(directory, budget)
     save_model(folder / _MODEL, task, members, facts)
     # Last: where there is a prediction, there is a model.
     save_checkpoint(folder / _PREDICTION, _ANY, Checkpoint(np.zeros(1), {"prediction": np.concatenate(predictions)}))
@@ -81,6 +82,31 @@ def load_evaluation(directory: Path, budget: float) -> tuple[FloatArray, Path] |
         directory: Of the configuration.
         budget: Of the evaluation.
     """
-    folder = directory / _KEPT / f"{budget:.12g}"
+    folder = _folder(directory, budget)
     kept = load_checkpoint(folder / _PREDICTION, _ANY, 1)
     return None if kept is None else (kept.arrays["prediction"], folder / _MODEL)
+
+
+def count_evaluations(configurations: Path) -> int:
+    """How many evaluations are kept, those that are just being written included.
+
+    Args:
+        configurations: The directory that has one for each configuration.
+    """
+    return sum(1 for _ in configurations.glob(f"*/{_KEPT}/*/{_MODEL}"))
+
+
+def drop_evaluation(directory: Path, budget: float) -> None:
+    """Remove what was kept of an evaluation, if there is anything.
+
+    Args:
+        directory: Of the configuration.
+        budget: Of the evaluation.
+    """
+    folder = _folder(directory, budget)
+    (folder / _PREDICTION).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder(directory: Path, budget: float) -> Path:
+    return directory / _KEPT / f"{budget:.12g}"

@@ -87,6 +87,8 @@ class TableOptions:
         one_of("metric", self.metric, (None, *metrics))
         one_of("resampling", self.resampling, ("holdout", "cv"))
         one_of("fidelity", self.fidelity, (None, *fidelities))
+        if self.fidelity == "folds" and self.resampling != "cv":
+            raise StudyError("worker_options.fidelity: 'folds' needs `resampling: cv`")
         number("validation", self.validation, 0.0, 1.0, is_open=True)
         number("folds", self.folds, 2, 100, is_integer=True)
         number("split_seed", self.split_seed, 0, 2**31, is_integer=True)

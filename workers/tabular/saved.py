@@ -4,8 +4,6 @@ The folder holds all that prediction needs: types of columns, classes, weights.
 """
 
 import json
-import os
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -158,8 +156,10 @@ def save_model(path: Path, task: Task, members: Sequence[Member], facts: Mapping
         OSError: The folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
+    # The bin beside it takes the earlier model; all is renamed within one file system.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as bin_name:
+        made, old = Path(bin_name) / "new", Path(bin_name) / "old"
+        made.mkdir()
         entries = []
         for number, member in enumerate(members):
             folder = made / f"member-{number}"
@@ -168,16 +168,15 @@ def save_model(path: Path, task: Task, members: Sequence[Member], facts: Mapping
             entries.append({"folder": folder.name, "weight": member.weight, "columns": member.encoder.to_json()})
         data = {"format": _FORMAT, "task": task.to_json(), "members": entries, "facts": dict(facts)}
         (made / _FACTS).write_text(json.dumps(data, indent=1), encoding="utf-8")
-        if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-            path.replace(old / "old") if not path.is_dir() else os.rename(path, old / "old")  # noqa: PTH104
-            made.replace(path)
-            shutil.rmtree(old)
-        else:
-            made.replace(path)
-    except BaseException:
-        shutil.rmtree(made, ignore_errors=True)
-        raise
+        if not path.exists():
+            made.rename(path)
+            return
+        path.rename(old)
+        try:
+            made.rename(path)
+        except BaseException:
+            old.rename(path)
+            raise
 
 
 def load_model(path: Path | str, target: str, read: Callable[[Path], Predictor]) -> SavedModel:
@@ -189,23 +188,38 @@ def load_model(path: Path | str, target: str, read: Callable[[Path], Predictor])
         read: Gives a member from the folder that its `save` filled.
 
     Raises:
-        StudyError: There is no such model, or it is damaged or another target's.
+        StudyError: There is no such model, or it is damaged, or another target's.
+        ImportError: A library that the model needs is not installed.
     """
     folder = Path(path)
     try:
-        data = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        data = _read_facts(folder, target)
+        members = tuple(_read_member(folder, entry, read) for entry in data["members"])
+        return SavedModel(Task.from_json(data["task"]), members, data["facts"])
+    except (StudyError, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        raise StudyError(
+            f"{folder}: the model cannot be read ({type(error).__name__}: {error}); restore it, or train it again"
+        ) from error
+
+
+def _read_facts(folder: Path, target: str) -> Mapping[str, Any]:
+    try:
+        data: Any = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StudyError(
             f"{folder}: there is no model; a study with `refit: true` leaves one, see its results"
         ) from error
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{folder / _FACTS}: cannot be read as a model: {error}") from error
     if not isinstance(data, dict) or data.get("format") != _FORMAT:
         raise StudyError(f"{folder}: not a model of this version; train it again")
-    if data["facts"].get("target") != target:
-        raise StudyError(f"{folder}: a model of {data['facts'].get('target')!r}, not of {target!r}")
-    members = tuple(
-        Member(entry["weight"], FeatureEncoder.from_json(entry["columns"]), read(folder / Path(entry["folder"]).name))
-        for entry in data["members"]
-    )
-    return SavedModel(Task.from_json(data["task"]), members, data["facts"])
+    if data["facts"]["target"] != target:
+        raise StudyError(f"{folder}: a model of {data['facts']['target']!r}, not of {target!r}")
+    if not data["members"]:
+        raise ValueError("no members")
+    return data
+
+
+def _read_member(folder: Path, entry: Mapping[str, Any], read: Callable[[Path], Predictor]) -> Member:
+    encoder = FeatureEncoder.from_json(entry["columns"])
+    return Member(float(entry["weight"]), encoder, read(folder / Path(entry["folder"]).name))

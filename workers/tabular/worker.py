@@ -81,8 +81,6 @@ class TabularWorker(Worker):
         super().__init__(**options)
         self.table_options = self.parse_options(options)
         self.fidelity = self.table_options.fidelity or self.FIDELITIES[0]
-        if self.fidelity == "folds" and self.table_options.resampling != "cv":
-            raise StudyError("worker_options.fidelity: 'folds' needs `resampling: cv`")
 
     @classmethod
     def parse_options(cls, options: Mapping[str, Any]) -> TableOptions:

@@ -6,8 +6,9 @@ import tempfile
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -18,9 +19,11 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from bohb_service.api.inline import describe_here, search_here
 from bohb_service.errors import StudyError
 from bohb_service.results.run import Run
-from bohb_service.worker.describe import describe
+from bohb_service.study import Study
+from bohb_service.worker.describe import Description, describe
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.dataset import Dataset
 from bohb_service.workers.tabular.metrics import DEFAULT_METRIC, METRICS
@@ -30,8 +33,7 @@ from bohb_service.workers.tabular.task import Kind, Task
 
 from . import fitted
 from .combined import combined, outward_reader
-from .evaluated import best_evaluated, choose
-from .inline import describe_here, search_here
+from .evaluated import best_evaluated, choose, prune
 from .inputs import DATA_FILE, TrainingTable
 from .refit import refitted
 from .search import Budgets, search, study_of
@@ -183,10 +185,12 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
                 common = self._options(table, directory, seed)
                 dataset = Dataset(TableOptions.parse(common, (), tuple(self.BUDGETS)))
                 judged = [dataset.fold(number).judge.target for number in range(dataset.n_folds)]
+                study, description = self._study(common, seed, deadline)
             except StudyError as error:
                 raise as_value_error(error) from error
-            self.run_ = self._search(directory, common, seed, deadline)
             truth = np.concatenate(judged)
+            tidy = partial(prune, directory, len(truth))
+            self.run_ = self._search(study, description, directory, deadline, tidy)
             library = best_evaluated(self.run_, len(truth))
             load = outward_reader(self.load_saved, table, self._task)
             size, loss = self.ensemble_size, METRICS[self._metric].loss
@@ -324,13 +328,11 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
             "keep": True,
         }
 
-    def _search(self, directory: Path, common: Mapping[str, Any], seed: int, deadline: float) -> Run:
+    def _study(self, common: Mapping[str, Any], seed: int, deadline: float) -> tuple[Study, Description]:
         limit = float(self.time_limit)
         budgets = self.BUDGETS[self._fidelity].within(self.min_budget, self.max_budget)
         options = {**common, **self.target_options(budgets)}
-        n_workers = self._n_workers
-        description = describe(self.WORKER, options) if n_workers else describe_here(self.WORKER, options)
-        end = deadline - min(_RESERVE_SHARE * limit, _RESERVE_S)
+        description = (describe if self._n_workers else describe_here)(self.WORKER, options)
         study = study_of(
             type(self).__name__,
             self.WORKER,
@@ -338,15 +340,24 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
             description,
             budgets=budgets,
             seed=seed,
-            seconds=max(_LEAST_S, end - time.monotonic()),
+            seconds=max(_LEAST_S, self._end(deadline) - time.monotonic()),
             evaluations=self.evaluations,
             evaluation_seconds=self.evaluation_limit or max(_EVALUATION_SHARE * limit, min(limit / 2, _EVALUATION_S)),
             memory_mb=self.memory_limit,
         )
-        end = max(end, time.monotonic() + _LEAST_S)
-        if n_workers == 0:
-            return search_here(study, directory, description, deadline=end)
-        return search(study, directory, description, workers=n_workers, deadline=end)
+        return study, description
+
+    def _end(self, deadline: float) -> float:
+        """When the search must end, so that the ensemble is chosen before the deadline."""
+        return deadline - min(_RESERVE_SHARE * float(self.time_limit), _RESERVE_S)
+
+    def _search(
+        self, study: Study, description: Description, directory: Path, deadline: float, tidy: Callable[[], None]
+    ) -> Run:
+        end = max(self._end(deadline), time.monotonic() + _LEAST_S)
+        if self._n_workers == 0:
+            return search_here(study, directory, description, deadline=end, tidy=tidy)
+        return search(study, directory, description, workers=self._n_workers, deadline=end, tidy=tidy)
 
     def _predicted(self, X: Any) -> FloatArray:
         """Probabilities or values."""

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.results.rows import TrialResult
-from bohb_service.results.run import Run
+from bohb_service.results.run import Run, load_run
 from bohb_service.scheduler.trial import TrialState
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.ensemble import MOST_MODELS, Loss, select_ensemble
-from bohb_service.workers.tabular.kept import load_evaluation
+from bohb_service.workers.tabular.kept import count_evaluations, drop_evaluation, load_evaluation
 from bohb_service.workers.tabular.saved import SavedModel
 
 
@@ -71,6 +71,26 @@ def best_evaluated(run: Run, n_rows: int, most: int = MOST_MODELS) -> list[Evalu
         if kept is not None and len(kept[0]) == n_rows:
             found.append(Evaluated(trial, *kept))
     return found
+
+
+def prune(directory: Path, n_rows: int, most: int = MOST_MODELS) -> None:
+    """Remove what completed trials have kept for nothing, if much has gathered: no ensemble would look at it.
+
+    Does nothing while fewer than twice as many evaluations are kept as an ensemble looks at.
+
+    Args:
+        directory: Of the run, which may be going on.
+        n_rows: Number of rows judged on.
+        most: How many an ensemble looks at.
+    """
+    configurations = RunDirectory(directory).configurations
+    if count_evaluations(configurations) < 2 * most:
+        return
+    run = load_run(directory)
+    wanted = {entry.trial.trial for entry in best_evaluated(run, n_rows, most)}
+    for trial in run.trials:
+        if trial.state is TrialState.COMPLETED and trial.trial not in wanted:
+            drop_evaluation(configurations / str(trial.configuration), trial.budget)
 
 
 def choose(

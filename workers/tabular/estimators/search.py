@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,15 @@ def study_of(
     return parse_study(data, base=Path.cwd(), source=name)
 
 
-def search(study: Study, directory: Path, description: Description, *, workers: int, deadline: float) -> Run:
+def search(
+    study: Study,
+    directory: Path,
+    description: Description,
+    *,
+    workers: int,
+    deadline: float,
+    tidy: Callable[[], None],
+) -> Run:
     """The results of a study that is run until it ends, or the time is over.
 
     Whatever happens, also on an interrupt, no worker process is left when this returns or raises. Needs no main thread
@@ -115,6 +123,7 @@ def search(study: Study, directory: Path, description: Description, *, workers: 
         description: What its worker class says of itself.
         workers: Number of processes.
         deadline: By `time.monotonic`; what still runs a moment later is given up.
+        tidy: Called again and again meanwhile.
 
     Raises:
         BohbError: As `StudyRun` does.
@@ -122,6 +131,7 @@ def search(study: Study, directory: Path, description: Description, *, workers: 
     try:
         with StudyRun(study, directory, workers=workers, description=description) as run:
             while not run.wait(_WAIT_S):
+                tidy()
                 if time.monotonic() > deadline + _GRACE_S:
                     run.abort()
     except BaseException:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,9 @@ def describe_here(spec: str, options: Mapping[str, Any]) -> Description:
     return Description(form, overrides_refit(worker), recommended(worker, options))
 
 
-def search_here(study: Study, directory: Path, description: Description, *, deadline: float) -> Run:
+def search_here(
+    study: Study, directory: Path, description: Description, *, deadline: float, tidy: Callable[[], None]
+) -> Run:
     """The results of a study whose evaluations are done here, one after another.
 
     The deadline is looked at between evaluations; one that has begun is done to its end. An interrupt ends the search
@@ -52,6 +54,7 @@ def search_here(study: Study, directory: Path, description: Description, *, dead
         directory: Its run directory.
         description: What its worker class says of itself.
         deadline: By `time.monotonic`.
+        tidy: Called before each evaluation.
 
     Raises:
         BohbError: The run directory or the worker cannot be used.
@@ -61,7 +64,7 @@ def search_here(study: Study, directory: Path, description: Description, *, dead
     with files.locked():
         run = open_run(study, files, lambda: description, clock)
         try:
-            _Search(study, files, run, clock).go_on(deadline)
+            _Search(study, files, run, clock).go_on(deadline, tidy)
         finally:
             run.journal.close()
     return load_run(directory)
@@ -73,7 +76,7 @@ class _Search:
         self._worker: Worker = load_worker(study.worker)(**study.worker_options)
         self._sampler = sampler_for(study, run.space_json, run.initial)
 
-    def go_on(self, deadline: float) -> None:
+    def go_on(self, deadline: float, tidy: Callable[[], None]) -> None:
         scheduler = self._run.scheduler
         if scheduler.is_finished:
             return
@@ -87,6 +90,7 @@ class _Search:
                 if isinstance(reply, Wait) and reply.needs_suggestion:
                     self._suggest()
                 elif isinstance(reply, Job):
+                    tidy()
                     self._handle(Tell(reply.lease, self._evaluate(reply)))
                 else:
                     return
