@@ -25,12 +25,14 @@ class BudgetHistory:
 
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
+        self._names = frozenset(dimension.name for dimension in space.dimensions)
         self._waiting: list[Observation] = []
         # In order of rank: the model reads long slices of them for every single proposal.
         self._points = np.empty((_INITIAL_CAPACITY, len(space.dimensions)))
         self._losses = np.empty(_INITIAL_CAPACITY)
         self._size = 0
         self._n_finite = 0
+        self._n_active = 0
 
     def __len__(self) -> int:
         return self._size + len(self._waiting)
@@ -40,10 +42,16 @@ class BudgetHistory:
         """How many of the evaluations did not fail."""
         return self._n_finite
 
+    @property
+    def n_active(self) -> int:
+        """The most dimensions that are active in one of the points; all dimensions in a space without conditions."""
+        return self._n_active
+
     def append(self, observation: Observation) -> None:
         """Adds an observation."""
         self._waiting.append(observation)
         self._n_finite += math.isfinite(observation.loss)
+        self._n_active = max(self._n_active, len(self._names & observation.values.keys()))
 
     def ranked(self, start: int, stop: int) -> FloatArray:
         """Points of ranks ``start`` to ``stop``, lowest loss first, ties in order of arrival; shape ``(k, d)``.

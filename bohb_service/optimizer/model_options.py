@@ -14,8 +14,9 @@ class ModelOptions:
     """Constants of the model-based sampler; the defaults are those of the paper's authors.
 
     Attributes:
-        min_points_in_model: Points that the good and the bad set each need at least; raised to one more than the space
-            has dimensions. None is that number too, but then 8 good points are enough, see ``ModelSampler``.
+        min_points_in_model: Points that the good and the bad set each need at least; raised to one more than
+            dimensions are active at once. None is that number too, but then 8 good points are enough, see
+            ``ModelSampler``.
         top_n_percent: Share of the observations that is called good, in percent, in (0, 100).
         num_samples: How many candidates the model ranks for one suggestion.
         random_fraction: Probability of drawing from the prior although there is a model, in [0, 1].

@@ -7,6 +7,9 @@ Deviations from the paper and its authors' implementation, each with its reason 
   ones suffice. Counting ones with 8 + 8 dimensions, 84 full budgets, 60 seeds: normalised regret 0.030 instead of
   0.048; no effect below 8 dimensions. (With fewer than 8, multimodal functions such as Hartmann-6 end in the first good
   basin.) Setting ``min_points_in_model`` to any number restores the original.
+- *Dimensions* are counted as active: ``d`` is the most that one of the observations has, as inactive ones need no
+  points. In a space with a branch for each of 21 learners, which has 128 dimensions and 20 active ones at most, there
+  is a model after 42 observations instead of 258. Nothing changes in a space without conditions.
 - *Failures.* A failed evaluation is never among the good points, even if there are few others.
 - *Unseen levels.* Categorical kernels know the number of levels from the space. The original counts those in the data,
   divides by zero when all good points agree, and then proposes whatever differs from them.
@@ -82,8 +85,6 @@ class ModelSampler:
         self._space = space
         self._seed = seed
         self._options = options
-        self._least_bad = max(options.min_points_in_model or 0, len(space.dimensions) + 1)
-        self._least_good = self._least_bad if options.min_points_in_model else min(self._least_bad, _ENOUGH_GOOD_POINTS)
         self._rule = BandwidthRule(space.dimensions, options.min_bandwidth)
         self._candidates = CandidateGenerator(space.dimensions)
         self._history = History(space)
@@ -105,10 +106,13 @@ class ModelSampler:
 
     def _model(self, rng: np.random.Generator) -> Model | None:
         """The model of the largest budget with enough points in both sets; None if there is none."""
+        asked_for = self._options.min_points_in_model
         for history in self._history.largest_first():
-            n_good = max(self._least_good, int(self._options.top_n_percent * len(history) / 100))
+            least_bad = max(asked_for or 0, history.n_active + 1)
+            least_good = least_bad if asked_for else min(least_bad, _ENOUGH_GOOD_POINTS)
+            n_good = max(least_good, int(self._options.top_n_percent * len(history) / 100))
             n_bad = len(history) - n_good
-            if len(history) >= 2 * self._least_bad and n_bad >= self._least_bad and history.n_finite >= n_good:
+            if len(history) >= 2 * least_bad and n_bad >= least_bad and history.n_finite >= n_good:
                 return self._fit(history, n_good, rng)
         return None
 

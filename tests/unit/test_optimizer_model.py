@@ -7,6 +7,7 @@ import pytest
 from ConfigSpace import (
     CategoricalHyperparameter,
     ConfigurationSpace,
+    EqualsCondition,
     ForbiddenAndConjunction,
     ForbiddenEqualsClause,
     OrdinalHyperparameter,
@@ -62,6 +63,24 @@ def test_first_model_after_twice_the_dimensions_and_two(d):
 
     assert sampler.suggest(0, observations[:-1], []).origin == "prior"
     assert sampler.suggest(0, observations, []).origin == "model"
+
+
+def test_only_dimensions_that_are_active_at_once_need_points():
+    """Ten branches of three dimensions: 31 dimensions, 4 of them active."""
+    space = ConfigurationSpace()
+    branch = CategoricalHyperparameter("branch", [str(i) for i in range(10)])
+    space.add(branch)
+    for i in range(10):
+        inner = [UniformFloatHyperparameter(f"x{i}{j}", 0.0, 1.0) for j in range(3)]
+        space.add(inner)
+        space.add([EqualsCondition(x, branch, str(i)) for x in inner])
+    space = SearchSpace(space)
+    observations = evaluated(space, 40, lambda values: float(values["branch"] != "3"))
+
+    assert always(space).suggest(0, observations[:9], []).origin == "prior"
+    assert always(space).suggest(0, observations[:10], []).origin == "model"
+    proposed = suggestions(always(space), observations, 20)
+    assert sum(s.values["branch"] == "3" for s in proposed) > 10
 
 
 def test_observations_of_several_budgets_are_not_mixed():
