@@ -82,9 +82,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".txt"))
     arguments = parser.parse_args()
+    made_on = f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, Python {platform.python_version()}"
     lines = [
-        f"Mean simple regret, {arguments.seeds} seeds; {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}.",
+        f"Mean simple regret, {arguments.seeds} seeds; {made_on}.",
         f"    python scripts/{Path(__file__).name} --seeds {arguments.seeds}",
         "",
         "evaluations    " + "".join(f"{n:>8}" for n in CHECKPOINTS),
