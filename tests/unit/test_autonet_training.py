@@ -189,7 +189,7 @@ def test_a_regression_learns():
 
 
 def watched(patience, **values):
-    kept, aside = set_aside(ROWS, 3, is_classification=True)
+    kept, aside = set_aside(ROWS, 3)
     preparation = fit_preparation(Hyperparameters(**BASE), kept, LEVELS, 1, is_classification=True)
     batch = Batch.of(preparation.transform(aside.features), CPU)
     watch = Watch(batch, torch.from_numpy(aside.target), patience)
@@ -231,13 +231,13 @@ def test_early_stopping_continues_from_a_state():
 def test_rows_set_aside_are_a_tenth_of_each_class_and_of_the_training_rows():
     target = np.repeat([0, 1, 2], [600, 300, 100]).astype(np.int64)
     rows = Rows(np.arange(1000.0)[:, None], target)
-    kept, aside = set_aside(rows, 7, is_classification=True)
+    kept, aside = set_aside(rows, 7)
     assert np.bincount(aside.target).tolist() == [60, 30, 10]
     assert sorted([*kept.features[:, 0], *aside.features[:, 0]]) == list(range(1000))
-    other = set_aside(rows, 8, is_classification=True)[1]
+    other = set_aside(rows, 8)[1]
     assert other.features.tolist() != aside.features.tolist()
-    assert len(set_aside(Rows(rows.features, rows.features[:, 0]), 7, is_classification=False)[1]) == 100
-    assert set_aside(rows.select(np.arange(9)), 7, is_classification=True) is None
+    assert len(set_aside(Rows(rows.features, rows.features[:, 0]), 7)[1]) == 100
+    assert set_aside(rows.select(np.arange(9)), 7) is None
 
 
 def test_a_loss_that_is_no_number_counts_as_no_improvement():

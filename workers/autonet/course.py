@@ -156,7 +156,7 @@ def _begin(
     device = find_device(options.device)
     parts = None
     if options.early_stopping:
-        parts = set_aside(fold.train, derived_seed(seed, _SET_ASIDE), is_classification=is_classification)
+        parts = set_aside(fold.train, derived_seed(seed, _SET_ASIDE))
     learned, watched = parts or (fold.train, None)
     n_levels = [None if column.levels is None else len(column.levels) for column in fold.encoder.columns]
     preparation = fit_preparation(

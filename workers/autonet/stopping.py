@@ -3,13 +3,15 @@
 import math
 from collections.abc import Mapping
 
-import numpy as np
 from torch import Tensor
 
 from bohb_service.workers.tabular.rows import Rows
+from bohb_service.workers.tabular.splits import holdout
 
 _WATCHED_SHARE = 0.1
 _LEAST_ROWS = 10
+_WATCHED = 3
+"""Purpose of the order of the rows; those below are the data set's own."""
 
 
 class EarlyStopping:
@@ -45,25 +47,17 @@ class EarlyStopping:
             self.waited += 1
 
 
-def set_aside(rows: Rows, seed: int, *, is_classification: bool) -> tuple[Rows, Rows] | None:
+def set_aside(rows: Rows, seed: int) -> tuple[Rows, Rows] | None:
     """Training rows in two: those to learn from and a tenth to watch, of each class alike.
 
     Args:
         rows: The training rows; the judging rows are never among them.
         seed: Of the choice.
-        is_classification: Whether the target is a class.
 
     Returns:
         The two parts, or None if there are fewer than 10 rows: then there is no early stopping.
     """
     if len(rows) < _LEAST_ROWS:
         return None
-    order = np.random.default_rng(seed).permutation(len(rows))
-    labels = rows.target[order] if is_classification else np.zeros(len(rows))
-    groups = [order[labels == label] for label in np.unique(labels)]
-    # Rows of a class in equal distances over [0, 1): the smallest tenth of all has each class by its share.
-    places = np.concatenate([(np.arange(len(group)) + 0.5) / len(group) for group in groups])
-    chosen = np.concatenate(groups)[np.argsort(places, kind="stable")]
-    n_watched = max(1, round(_WATCHED_SHARE * len(rows)))
-    watched, kept = np.sort(chosen[:n_watched]), np.sort(chosen[n_watched:])
+    kept, watched = holdout(rows.target, _WATCHED_SHARE, seed, _WATCHED)
     return rows.select(kept), rows.select(watched)

@@ -63,16 +63,16 @@ class TableOptions:
         Raises:
             StudyError: A name or a value is wrong.
         """
-        names = [entry.name for entry in fields(cls) if entry.name != "extra"]
+        common = [entry.name for entry in fields(cls) if entry.name != "extra"]
         for key in options:
-            if key not in names and key not in extra:
-                known = sorted([*names, *extra])
+            if key not in common and key not in extra:
+                known = sorted([*common, *extra])
                 hint = did_you_mean(key, known) or f"there are: {', '.join(known)}"
                 raise StudyError(f"worker_options.{key}: no such option; {hint}")
-        own = {key: value for key, value in options.items() if key in names}
+        own = {key: value for key, value in options.items() if key in common}
         for key in ("categorical", "drop"):
             if key in own:
-                own[key] = _names(key, own[key])
+                own[key] = names(key, own[key], "names of columns")
         made = cls(**own, extra={key: value for key, value in options.items() if key in extra})
         made._check(fidelities)
         return made
@@ -134,15 +134,20 @@ def boolean(key: str, value: Any) -> None:
         raise StudyError(f"worker_options.{key}: must be true or false, not {value!r}")
 
 
+def names(key: str, value: Any, what: str = "names") -> tuple[str, ...]:
+    """The value as a tuple, if it is a list of names.
+
+    Raises:
+        StudyError: It is not.
+    """
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise StudyError(f"worker_options.{key}: must be a list of {what}, not {value!r}")
+    return tuple(value)
+
+
 def _text(key: str, value: Any) -> None:
     if not isinstance(value, str) or not value:
         raise StudyError(f"worker_options.{key}: must be text, not {value!r}")
-
-
-def _names(key: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
-        raise StudyError(f"worker_options.{key}: must be a list of names of columns, not {value!r}")
-    return tuple(value)
 
 
 _TEST_FORMS = "a share below 1, 0 for none, a file, {first: N}, {last: N} or {column: NAME, value: V}"

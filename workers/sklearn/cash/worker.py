@@ -10,6 +10,7 @@ from bohb_service.errors import StudyError
 from bohb_service.suggestions import did_you_mean
 from bohb_service.workers.tabular.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bohb_service.workers.tabular.dataset import subsample
+from bohb_service.workers.tabular.options import names
 from bohb_service.workers.tabular.rows import Fold
 from bohb_service.workers.tabular.task import Kind
 from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, TrainedModel
@@ -166,23 +167,19 @@ def _resumed(folder: Path, mark: str, iterations: int) -> "Fitted | None":
 def _names(options: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
     """The value of an option that is a list of names; None if it is not given."""
     value = options.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, list | tuple) or not value or not all(isinstance(name, str) for name in value):
-        raise StudyError(f"worker_options.{key}: must be a list of names, not {value!r}")
-    return tuple(value)
+    return None if value is None else names(key, value)
 
 
 def _preprocessors(options: Mapping[str, Any], kind: Kind) -> tuple[Preprocessor, ...]:
-    names = _names(options, "preprocessors")
+    wanted = _names(options, "preprocessors")
     there = {step.name: step for step in PREPROCESSORS if kind in step.kinds}
-    for name in names or ():
+    for name in wanted or ():
         if name not in there:
             hint = did_you_mean(name, there)
             raise StudyError(
                 f"worker_options.preprocessors: no preprocessor {name!r}; {hint} choose from: {', '.join(there)}"
             )
-    return tuple(step for step in there.values() if names is None or step.name in ("none", *names))
+    return tuple(step for step in there.values() if wanted is None or step.name in ("none", *wanted))
 
 
 def _versions() -> dict[str, str]:
