@@ -76,7 +76,8 @@ class Hyperparameters:
         activation: ``relu``, ``tanh`` or ``sigmoid``.
         batch_norm: Whether layers are normalised by batch.
         use_dropout: Whether units are dropped.
-        dropout: Largest rate; the rate of input and layers for ``mlp``, of all blocks for ``resnet``.
+        dropout: Largest rate; the rate of input and layers for ``mlp``, of all blocks for ``resnet``. A shaped backbone
+            has none on its last layer, and so none at all if that is its only one.
         blocks_per_group: Of a ResNet, each with two layers.
         skip_connection: Whether blocks of a ResNet add to their input.
         branches: ``none``, ``shake_shake`` (two branches) or ``shake_drop``, of a ResNet with skip connections.
