@@ -145,8 +145,12 @@ def test_bounded_actions_are_scaled_and_free_ones_are_not(actions, said, done):
         ({"env": "pendulum-v1"}, "did you mean 'Pendulum-v1'"),
         ({"env": "CartPole-v7"}, "there is no environment 'CartPole-v7'; did you mean 'CartPole-v1'"),
         ({"env": "Zzz-v0"}, "there is no environment 'Zzz-v0'; see gymnasium.registry for names"),
-        ({"env": "no_such_module:Own-v0"}, "'no_such_module:Own-v0' needs a package that is not installed here"),
+        (
+            {"env": "no_such_module:Own-v0"},
+            "env: 'no_such_module:Own-v0': there is no module 'no_such_module' on the path",
+        ),
         ({"env": "tests.ppo_environments:Corrdor-v0"}, "did you mean 'Corridor-v0'"),
+        ({"env": "nowhere/own.py:Own-v0"}, "env: 'nowhere/own.py:Own-v0': there is no file .*nowhere/own.py"),
         ({"env": "Broken-v0"}, "'Broken-v0' needs a package that is not installed here: No module named 'a_package"),
         ({"env": "Hopper-v5"}, r"'Hopper-v5' needs a package that is not installed here: .*mujoco"),
         (
@@ -175,7 +179,8 @@ def test_when_an_environment_is_solved():
     assert task().threshold == 200
     assert task(max_episode_steps=500).threshold == 500
     assert task(solved_at=150).threshold == 150
-    assert task(env="CartPole-v0").threshold == 195
+    assert task(env="CartPole-v0").threshold == 200
+    assert task(env="MountainCar-v0").threshold == -110
     assert task(env="Pendulum-v1", loss="area").threshold is None
     assert task(env="Pendulum-v1", loss="area", solved_at=-200).threshold == -200
 
@@ -282,3 +287,18 @@ def test_long_episodes_draw_noise_again_and_again():
     # 256 numbers are drawn at once; a block that came twice would show as equal actions where the state is the same.
     first = rollout.actions[:1000]
     assert not np.array_equal(first[100:256], first[356:512])
+
+
+def test_an_environment_of_your_own_is_a_file_and_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_own_environment.py").write_text(
+        "import gymnasium\n"
+        "from tests.ppo_environments import Corridor\n"
+        "gymnasium.register('MyOwn-v3', Corridor, max_episode_steps=4, reward_threshold=2)\n"
+    )
+
+    for name in ("my_own_environment.py:MyOwn-v3", "my_own_environment:MyOwn-v3"):
+        assert task(env=name).threshold == 2
+        lanes, _ = lanes_of(1, env=name)
+        lanes.reset(0, 1)
+        assert [lanes.step(np.zeros(1, np.int64), np.array([2])).truncated[0] for _ in range(4)] == [False] * 3 + [True]

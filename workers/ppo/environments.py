@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bohb_service.errors import StudyError
+from bohb_service.errors import StudyError, WorkerSpecError
 from bohb_service.suggestions import did_you_mean
+from bohb_service.worker.loader import import_location
 from bohb_service.workers.tabular.surroundings import no_warnings
 
 from .actor import Actions, Floats, Kind
@@ -93,7 +94,7 @@ def make_environment(name: str, arguments: Mapping[str, Any], step_limit: int | 
     """An environment.
 
     Args:
-        name: As registered, maybe after ``module:``.
+        name: As registered; after ``module:`` or ``path/to/file.py:``, if that has to be imported first.
         arguments: Of the environment.
         step_limit: Longest episode; None: its own.
 
@@ -102,14 +103,17 @@ def make_environment(name: str, arguments: Mapping[str, Any], step_limit: int | 
     """
     import gymnasium
 
+    where, _, registered = name.rpartition(":")
+    if where:
+        _import(where, name)
     try:
         with no_warnings():
-            return gymnasium.make(name, max_episode_steps=step_limit, disable_env_checker=True, **arguments)
+            return gymnasium.make(registered, max_episode_steps=step_limit, disable_env_checker=True, **arguments)
     except gymnasium.error.UnregisteredEnv as error:
-        hint = did_you_mean(name.rpartition(":")[2], gymnasium.registry)
+        hint = did_you_mean(registered, gymnasium.registry)
         raise StudyError(
             f"{_KEY}: there is no environment {name!r}; {hint or 'see gymnasium.registry for names'} "
-            "One of your own is module:name, where importing the module registers it."
+            "One of your own is file.py:name or module:name, where importing that registers it."
         ) from error
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise StudyError(f"{_KEY}: {name!r} needs a package that is not installed here: {error}") from error
@@ -117,6 +121,13 @@ def make_environment(name: str, arguments: Mapping[str, Any], step_limit: int | 
         raise StudyError(f"worker_options.env_kwargs: {dict(arguments)!r} do not suit {name!r}: {error}") from error
     except Exception as error:
         raise StudyError(f"{_KEY}: {name!r} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _import(where: str, name: str) -> None:
+    try:
+        import_location(where, name)
+    except WorkerSpecError as error:
+        raise StudyError(f"{_KEY}: {str(error).removeprefix('worker ')}") from error
 
 
 def interface_of(name: str, environment: "gymnasium.Env[Any, Any]") -> Interface:
@@ -152,20 +163,19 @@ def interface_of(name: str, environment: "gymnasium.Env[Any, Any]") -> Interface
     )
 
 
-def solved_return(name: str, environment: "gymnasium.Env[Any, Any]", step_limit: int | None) -> float:
-    """Mean return at which an environment counts as solved.
+def solved_return(name: str, environment: "gymnasium.Env[Any, Any]") -> float:
+    """Mean return at which an environment counts as solved; for CartPole that of the longest episodes.
 
     Args:
         name: For messages.
         environment: The environment.
-        step_limit: What the option ``max_episode_steps`` comes to, or None.
 
     Raises:
         StudyError: It does not say.
     """
     spec = environment.spec
-    if spec is not None and spec.id.startswith("CartPole-") and step_limit is not None:
-        return float(step_limit)
+    if spec is not None and spec.id.startswith("CartPole-") and spec.max_episode_steps is not None:
+        return float(spec.max_episode_steps)
     if spec is None or spec.reward_threshold is None:
         raise StudyError(
             f"worker_options.solved_at: {name!r} does not say at which return it is solved; write a number, or take "

@@ -26,7 +26,7 @@ class PPOOptions:
     """What is learned, and how it is judged.
 
     Attributes:
-        env: Name of a Gymnasium environment; ``module:name`` imports the module first.
+        env: Name of a Gymnasium environment; ``module:name`` or ``path/to/file.py:name`` imports that first.
         env_kwargs: Arguments of the environment.
         max_episode_steps: Longest episode; None: as the environment says. By default 200 for CartPole-v1 with the
             loss ``episodes``, as published.

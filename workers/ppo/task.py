@@ -37,7 +37,7 @@ class Task:
             interface = interface_of(options.env, environment)
             threshold = options.solved_at
             if threshold is None and options.loss == "episodes":
-                threshold = solved_return(options.env, environment, options.step_limit)
+                threshold = solved_return(options.env, environment)
             return cls(options, interface, None if threshold is None else float(threshold))
         finally:
             environment.close()
