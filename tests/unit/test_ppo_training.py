@@ -220,6 +220,21 @@ def test_the_value_network_learns_discounted_returns():
     assert values == pytest.approx(np.ones(len(rollout)), abs=0.05)
 
 
+@pytest.mark.parametrize("is_cut_off", [True, False])
+def test_what_follows_a_time_limit_counts_and_what_follows_an_end_does_not(is_cut_off):
+    corridor = {"env": f"{OWN}:Corridor-v0", "loss": "area"}
+    learner, rollout = learning({"discount": 0.5}, **({"max_episode_steps": 5} if is_cut_off else corridor))
+    assert all(stretch.is_terminated != is_cut_off for stretch in rollout.stretches)
+    afterwards = torch.from_numpy(np.stack([stretch.last for stretch in rollout.stretches]))
+
+    _, targets = learner._estimates(rollout, torch.from_numpy(rollout.observations), afterwards)
+
+    # Each of the episodes has five steps.
+    following = 0.5 * learner._values(afterwards) if is_cut_off else 0.0
+    assert targets.numpy()[4::5] == pytest.approx(rollout.rewards[4::5] + following, abs=1e-6)
+    assert np.abs(learner._values(afterwards)).min() > 1e-4
+
+
 def test_a_network_baseline_does_not_change_the_policy():
     rates = {"learning_rate": 0.0, "baseline_mode": "network"}
     learner, rollout = learning(rates)

@@ -149,9 +149,6 @@ class PPO(Worker):
         best = min(fresh, key=lambda trial: trial.loss)
         path = Path(self.ppo_options.model or context.directory / "model").absolute()
         best.agent.save(path, {"config": to_plain(config, "config"), "env": self.ppo_options.env, "loss": best.loss})
-        default = [
-            self.train(self._parameters({}), derived_seed(context.seed, _FRESH + number)) for number in range(count)
-        ]
         return {
             "model": str(path),
             "env": self.ppo_options.env,
@@ -159,12 +156,18 @@ class PPO(Worker):
             "test_loss": _mean_loss(fresh),
             "test_solved": sum(trial.is_solved for trial in fresh),
             "test_runs": [trial.loss for trial in fresh],
-            "baseline": {
-                "name": "the default configuration",
-                "test_loss": _mean_loss(default),
-                "test_solved": sum(trial.is_solved for trial in default),
-            },
+            "baseline": {"name": "the default configuration", **self._baseline(count, context)},
         }
+
+    def _baseline(self, count: int, context: EvaluationContext) -> Mapping[str, Any]:
+        """What fresh trials of the default configuration come to; nothing if one of them diverges."""
+        try:
+            trials = [
+                self.train(self._parameters({}), derived_seed(context.seed, _FRESH + number)) for number in range(count)
+            ]
+        except FloatingPointError:
+            return {}
+        return {"test_loss": _mean_loss(trials), "test_solved": sum(trial.is_solved for trial in trials)}
 
     def _parameters(self, config: Mapping[str, Any]) -> Hyperparameters:
         return Hyperparameters.from_config(to_plain(config, "config"), self.ppo_options.fixed)
