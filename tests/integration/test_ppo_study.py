@@ -1,5 +1,6 @@
 """Studies of the target `ppo` with real worker processes."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -48,3 +49,16 @@ def test_a_study_leaves_an_agent_that_acts(tmp_path):
     assert [trial.info["trials_run"] for trial in results.trials if trial.budget == 3] == [2]
     assert load(results.refit["model"]).act([0.0, 0.0, 0.0, 0.0]) in {0, 1}
     assert results.refit["test_loss"] <= 40
+
+
+def test_a_bench_shows_cost_and_that_continuing_is_fresh(run_cli):
+    options = [text for key in ("loss=area", "steps=800", "fixed={rollout_steps: 100}") for text in ("--option", key)]
+
+    done = run_cli("bohb-worker", "bench", "ppo", "--configurations", 3, "--budgets", "1,3", "--json", *options)
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [each["budget"] for each in told["evaluations"]] == [1, 3] * 3
+    assert len(told["continuations"]) == 6
+    assert all(each["is_equal"] for each in told["continuations"])
+    assert told["correlations"]

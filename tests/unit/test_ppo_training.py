@@ -270,6 +270,18 @@ def test_scaled_observations_are_of_earlier_updates():
     assert learner.agent().eyes.mean.tolist() == learner.eyes.mean.tolist()
 
 
+def test_an_agent_scales_what_it_sees_as_in_training():
+    learner, rollout = learning({"normalise_observations": True}, env="Pendulum-v1", loss="area")
+    learner.update(rollout)
+    agent, observations = learner.agent(), rollout.observations
+
+    acted = agent.act(observations)
+
+    convert = agent.interface.actions.convert
+    assert np.array_equal(acted, convert(learner.actor.mode(learner.eyes.see(observations))))
+    assert not np.allclose(acted, convert(learner.actor.mode(observations)))
+
+
 def test_an_agent_does_not_change_when_its_learner_goes_on():
     learner, rollout = learning()
     agent = learner.agent()
