@@ -40,7 +40,7 @@ STUDY = ROOT / "configs" / "ppo.yaml"
 PICTURE = Path(__file__).with_name("ppo_curves.png")
 INCUMBENT = "incumbent: "
 FRESH_SEED = 10**6
-"""Seeds from this number on are of no study: those are drawn below 2**31 from the study's own."""
+"""First of the seeds of fresh trials. Those of a study are spread over all numbers below 2**31."""
 
 MINUTES, EPISODES = 15, 150
 

@@ -208,6 +208,9 @@ def test_episodes_do_not_depend_on_what_runs_beside_them(n_lanes):
     assert np.array_equal(rollout.observations, np.concatenate([one.observations for one in expected]))
     assert np.array_equal(rollout.actions, np.concatenate([one.actions for one in expected]))
     assert len({one.observations[0, 0] for one in expected}) == 8
+    totals = [float(part.sum()) for part in np.split(rollout.rewards, 8)]
+    assert [each.total for each in rollout.episodes] == totals
+    assert len(set(totals)) > 2
 
 
 def test_cartpole_episodes_do_not_depend_on_what_runs_beside_them():
