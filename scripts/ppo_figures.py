@@ -234,10 +234,10 @@ def pictures(arguments: argparse.Namespace) -> bool:
         solved = sum(trial.is_solved for trial in trials)
         mean, least, most = statistics.mean(losses), min(losses), max(losses)
         lines.append(f"{name:<26} {len(trials):>6}  {solved:>6}  {mean:>14.1f}  {least:>8.0f}  {most:>7.0f}")
-    axes.set(xlabel="episodes (logarithmic)", ylabel="mean return of the last 20 episodes", xscale="log", ylim=(0, 210))
+    axes.set(xlabel="episodes", ylabel="mean return of the last 20 episodes", xlim=(0, None), ylim=(0, 210))
     axes.set_title("PPO on CartPole, at most 200 steps: learning curves over trials")
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper left", fontsize="small")
+    axes.legend(loc="lower right", fontsize="small")
     figure.savefig(PICTURE, dpi=120, metadata={"Software": None})
     write("pictures", [*lines, f"picture: scripts/{PICTURE.name}"])
     return True
