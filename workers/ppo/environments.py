@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,17 +111,45 @@ def make_environment(name: str, arguments: Mapping[str, Any], step_limit: int | 
         with no_warnings():
             return gymnasium.make(registered, max_episode_steps=step_limit, disable_env_checker=True, **arguments)
     except gymnasium.error.UnregisteredEnv as error:
-        hint = did_you_mean(registered, gymnasium.registry)
-        raise StudyError(
-            f"{_KEY}: there is no environment {name!r}; {hint or 'see gymnasium.registry for names'} "
-            "One of your own is file.py:name or module:name, where importing that registers it."
-        ) from error
+        raise _unknown(name, registered) from error
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise StudyError(f"{_KEY}: {name!r} needs a package that is not installed here: {error}") from error
     except TypeError as error:
         raise StudyError(f"worker_options.env_kwargs: {dict(arguments)!r} do not suit {name!r}: {error}") from error
     except Exception as error:
         raise StudyError(f"{_KEY}: {name!r} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def check_registered(name: str) -> None:
+    """Raise if there is surely no such environment: Gymnasium is installed here, the name is plain, and it is unknown.
+
+    Args:
+        name: As for `make_environment`.
+
+    Raises:
+        StudyError: There is none.
+    """
+    if ":" in name or find_spec("gymnasium") is None:
+        return
+    import gymnasium
+
+    try:
+        gymnasium.spec(name)
+    except gymnasium.error.UnregisteredEnv as error:
+        raise _unknown(name, name) from error
+    except gymnasium.error.Error:
+        # Such as a name without version, which can be made.
+        return
+
+
+def _unknown(name: str, registered: str) -> StudyError:
+    import gymnasium
+
+    hint = did_you_mean(registered, gymnasium.registry)
+    return StudyError(
+        f"{_KEY}: there is no environment {name!r}; {hint or 'see gymnasium.registry for names'} "
+        "(one of your own is file.py:name or module:name, where importing that registers it)"
+    )
 
 
 def _import(where: str, name: str) -> None:

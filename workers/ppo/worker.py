@@ -58,9 +58,12 @@ class PPO(Worker):
             **options: As for the class.
 
         Raises:
-            StudyError: An option is wrong.
+            StudyError: An option is wrong, or there is no environment of that name.
         """
+        from .environments import check_registered
+
         parsed = PPOOptions.parse(options)
+        check_registered(parsed.env)
         return build_space(parsed.space, parsed.update_unit, parsed.fixed)
 
     @cached_property
