@@ -18,13 +18,13 @@ import torch
 from torch import nn
 
 from bohb_service.workers.autonet.hyperparameters import Hyperparameters
-from bohb_service.workers.autonet.machine import limited_threads
 from bohb_service.workers.autonet.objective import Objective
 from bohb_service.workers.autonet.preparation import fit_preparation
 from bohb_service.workers.autonet.spaces import BASES
 from bohb_service.workers.autonet.training import Batch, Training
 from bohb_service.workers.tabular.rows import Rows
 from bohb_service.workers.tabular.sources import letter
+from bohb_service.workers.tabular.surroundings import torch_threads
 
 LIMIT = 1.3
 ROWS = 16_000
@@ -81,7 +81,7 @@ def measure(threads: int, arguments: argparse.Namespace) -> float:
     parameters = Hyperparameters.from_config({"batch_size": arguments.batch_size}, BASES["small"])
     frame, labels = letter()
     rows = Rows(frame[:ROWS].astype(np.float64), labels[:ROWS].astype(np.int64))
-    with limited_threads(threads):
+    with torch_threads(threads):
         ours, batch = auto_net(rows, parameters)
         bare = bare_loop(batch.dense, torch.from_numpy(rows.target), parameters)
         seconds(ours, 1)

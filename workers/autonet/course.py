@@ -12,11 +12,12 @@ from bohb_service.errors import StudyError
 from bohb_service.workers.tabular.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bohb_service.workers.tabular.draws import derived_seed
 from bohb_service.workers.tabular.rows import Fold, Rows
+from bohb_service.workers.tabular.surroundings import torch_threads
 from bohb_service.workers.tabular.whole import whole_epochs
 from bohb_service.workers.tabular.worker import Effort, Report
 
 from .hyperparameters import Hyperparameters
-from .machine import find_device, torch_threads
+from .machine import find_device
 from .model import TrainedNetwork
 from .objective import Objective
 from .options import NetworkOptions
@@ -99,7 +100,7 @@ def train_network(
     """
     allowance = Allowance.of(effort, options.horizon)
     mark = f"{mark} torch {torch.__version__} numpy {np.__version__}"
-    with torch_threads(options.threads):
+    with torch_threads(options.threads, "sklearn.linear_model"):
         preparation, objective, training = _begin(parameters, fold, options, seed)
         resumed = _resume(training, allowance, load_checkpoint(path, mark, allowance.epochs))
         judge = Batch.of(preparation.transform(fold.judge.features), training.device)

@@ -1,0 +1,160 @@
+"""A trained agent: what acts, and how it is kept."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bohb_service.errors import StudyError
+from bohb_service.workers.tabular.folders import whole_folder
+
+from .actor import Actor, Layers
+from .environments import ActionForm, Interface
+from .normalisation import Eyes
+from .options import TARGET
+
+_FORMAT = 1
+_FACTS, _WEIGHTS = "agent.json", "weights.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent that acts in its environment, or in one like it.
+
+    Attributes:
+        actor: Its network.
+        interface: What it sees and does.
+        eyes: How observations are scaled; None: they are not.
+    """
+
+    actor: Actor
+    interface: Interface
+    eyes: Eyes | None
+
+    def act(self, observation: Any, rng: np.random.Generator | None = None) -> Any:
+        """The action for an observation, or the actions for several.
+
+        Args:
+            observation: As the environment gives it, or an array with one more axis in front.
+            rng: Draws actions as in training; without it the likeliest ones are taken.
+
+        Returns:
+            The number of an action, or an array as the environment takes it; for several observations an array of them.
+
+        Raises:
+            ValueError: The observation is not like those of the environment.
+        """
+        given = np.asarray(observation)
+        is_single = given.ndim == (0 if self.interface.is_category else 1)
+        seen = self.interface.see(given[None] if is_single else given)
+        if self.eyes is not None:
+            seen = self.eyes.see(seen)
+        actions = self.actor.mode(seen) if rng is None else self.actor.sample(seen, self.actor.noise(rng, len(seen)))
+        converted = self.interface.actions.convert(actions)
+        if not is_single:
+            return converted
+        return int(converted[0]) if self.actor.kind == "discrete" else converted[0]
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Weights by name, from which `from_arrays` makes the agent again; they are not copied."""
+        named = {"log_std": self.actor.log_std}
+        layers = self.actor.layers
+        for number, (weight, bias) in enumerate(zip(layers.weights, layers.biases, strict=True), start=1):
+            named |= {f"weight_{number}": weight, f"bias_{number}": bias}
+        return named
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, NDArray[np.float32]],
+        activations: tuple[str, str],
+        interface: Interface,
+        eyes: Eyes | None,
+    ) -> "Agent":
+        """An agent with these weights, copied.
+
+        Args:
+            arrays: As `arrays` names them.
+            activations: Of the hidden layers.
+            interface: Of the environment.
+            eyes: How observations are scaled.
+
+        Raises:
+            KeyError: A name is missing.
+        """
+        first, second, third = (arrays[f"weight_{number}"].copy() for number in (1, 2, 3))
+        bias_1, bias_2, bias_3 = (arrays[f"bias_{number}"].copy() for number in (1, 2, 3))
+        layers = Layers((first, second, third), (bias_1, bias_2, bias_3), activations)
+        return cls(Actor(layers, interface.actions.kind, arrays["log_std"].copy()), interface, eyes)
+
+    def save(self, path: Path, facts: Mapping[str, Any]) -> None:
+        """Write it as a folder without pickles, ``agent.json`` and ``weights.safetensors``.
+
+        Args:
+            path: The folder; an older one there is replaced.
+            facts: Plain data to keep beside it.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        from safetensors.numpy import save_file
+
+        data = {
+            "format": _FORMAT,
+            "target": TARGET,
+            "activations": list(self.actor.layers.activations),
+            "interface": asdict(self.interface),
+            "observations": None
+            if self.eyes is None
+            else {"mean": self.eyes.mean.tolist(), "deviation": self.eyes.deviation.tolist()},
+            "facts": dict(facts),
+        }
+        with whole_folder(path) as folder:
+            (folder / _FACTS).write_text(json.dumps(data, indent=1), encoding="utf-8")
+            arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays().items()}
+            save_file(arrays, folder / _WEIGHTS)
+
+
+def load(path: Path | str) -> Agent:
+    """The agent in a folder that a study or `Agent.save` left.
+
+    Args:
+        path: The folder, as the results of the study name it.
+
+    Raises:
+        StudyError: There is no such agent, or it is damaged or another target's.
+    """
+    from safetensors.numpy import load_file
+
+    folder = Path(path)
+    try:
+        data = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        _check_format(folder, data)
+        form = data["interface"]["actions"]
+        actions = ActionForm(**{**form, **{key: tuple(form[key]) for key in ("low", "high", "shape")}})
+        scaled = data["observations"]
+        eyes = None if scaled is None else Eyes(*(np.array(scaled[key], np.float32) for key in ("mean", "deviation")))
+        first, second = data["activations"]
+        interface = Interface(**{**data["interface"], "actions": actions})
+        agent = Agent.from_arrays(load_file(folder / _WEIGHTS), (first, second), interface, eyes)
+        agent.actor.layers(np.zeros((1, interface.observations), np.float32))
+    except FileNotFoundError as error:
+        raise StudyError(
+            f"{folder}: there is no agent; a study with `refit: true` leaves one, see its results"
+        ) from error
+    except StudyError:
+        raise
+    except Exception as error:
+        raise StudyError(
+            f"{folder}: the agent cannot be read ({type(error).__name__}: {error}); restore it, or train it again"
+        ) from error
+    return agent
+
+
+def _check_format(folder: Path, data: Mapping[str, Any]) -> None:
+    if data["format"] != _FORMAT or data["target"] != TARGET:
+        raise StudyError(f"{folder}: not an agent of this version; train it again")

@@ -1,0 +1,213 @@
+"""Gymnasium's environments by name: what an agent sees and does there, and clear words if they cannot be used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bohb_service.errors import StudyError, WorkerSpecError
+from bohb_service.suggestions import did_you_mean
+from bohb_service.worker.loader import import_location
+from bohb_service.workers.tabular.surroundings import no_warnings
+
+from .actor import Actions, Floats, Kind
+
+if TYPE_CHECKING:
+    import gymnasium
+
+_KEY = "worker_options.env"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionForm:
+    """The actions of an environment.
+
+    Attributes:
+        kind: ``discrete`` or ``continuous``.
+        size: Number of actions to choose from, or of numbers that an action has.
+        start: Number of the first discrete action.
+        low: Smallest values of a continuous action, where the agent says -1; empty if it is not bounded.
+        high: Largest values, where the agent says 1.
+        shape: Of a continuous action.
+    """
+
+    kind: Kind
+    size: int
+    start: int = 0
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    shape: tuple[int, ...] = ()
+
+    def convert(self, actions: Actions) -> NDArray[Any]:
+        """Actions as the environment takes them, shape ``(n,)`` or ``(n, *shape)``.
+
+        Args:
+            actions: As the agent says, shape ``(n,)`` or ``(n, size)``.
+        """
+        if self.kind == "discrete":
+            return actions + self.start
+        if self.low:
+            low, high = np.asarray(self.low), np.asarray(self.high)
+            shares: NDArray[np.float64] = (np.clip(actions.astype(np.float64), -1.0, 1.0) + 1.0) / 2
+            actions = (low + shares * (high - low)).astype(np.float32)
+        return actions.reshape(-1, *self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What an agent needs to know of an environment.
+
+    Attributes:
+        observations: Numbers of an observation, or of categories.
+        actions: Its actions.
+        is_category: Whether an observation is the number of a category; the agent sees it as one 1 among 0s.
+        first_category: Number of the first category.
+    """
+
+    observations: int
+    actions: ActionForm
+    is_category: bool = False
+    first_category: int = 0
+
+    def see(self, observations: Any) -> Floats:
+        """Observations as the agent sees them, shape ``(n, d)``.
+
+        Args:
+            observations: As the environment gives them: shape ``(n, d)``, or ``(n,)`` for categories.
+
+        Raises:
+            ValueError: They are not like those of the environment.
+        """
+        given = np.asarray(observations)
+        if self.is_category:
+            seen: Floats = np.eye(self.observations, dtype=np.float32)[given.astype(np.int64) - self.first_category]
+        else:
+            seen = given.astype(np.float32)
+        if seen.ndim != 2 or seen.shape[1] != self.observations:
+            raise ValueError(f"observations have shape {given.shape}, but the agent learned from {self.observations}")
+        return seen
+
+
+def make_environment(name: str, arguments: Mapping[str, Any], step_limit: int | None) -> "gymnasium.Env[Any, Any]":
+    """An environment.
+
+    Args:
+        name: As registered; after ``module:`` or ``path/to/file.py:``, if that has to be imported first.
+        arguments: Of the environment.
+        step_limit: Longest episode; None: its own.
+
+    Raises:
+        StudyError: It is unknown, needs what is not installed, or does not take the arguments.
+    """
+    import gymnasium
+
+    where, _, registered = name.rpartition(":")
+    if where:
+        _import(where, name)
+    try:
+        with no_warnings():
+            return gymnasium.make(registered, max_episode_steps=step_limit, disable_env_checker=True, **arguments)
+    except gymnasium.error.UnregisteredEnv as error:
+        raise _unknown(name, registered) from error
+    except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
+        raise StudyError(f"{_KEY}: {name!r} needs a package that is not installed here: {error}") from error
+    except TypeError as error:
+        raise StudyError(f"worker_options.env_kwargs: {dict(arguments)!r} do not suit {name!r}: {error}") from error
+    except Exception as error:
+        raise StudyError(f"{_KEY}: {name!r} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def check_registered(name: str) -> None:
+    """Raise if there is surely no such environment: Gymnasium is installed here, the name is plain, and it is unknown.
+
+    Args:
+        name: As for `make_environment`.
+
+    Raises:
+        StudyError: There is none.
+    """
+    if ":" in name or find_spec("gymnasium") is None:
+        return
+    import gymnasium
+
+    try:
+        gymnasium.spec(name)
+    except gymnasium.error.UnregisteredEnv as error:
+        raise _unknown(name, name) from error
+    except gymnasium.error.Error:
+        # Such as a name without version, which can be made.
+        return
+
+
+def _unknown(name: str, registered: str) -> StudyError:
+    import gymnasium
+
+    hint = did_you_mean(registered, gymnasium.registry)
+    return StudyError(
+        f"{_KEY}: there is no environment {name!r}; {hint or 'see gymnasium.registry for names'} "
+        "(one of your own is file.py:name or module:name, where importing that registers it)"
+    )
+
+
+def _import(where: str, name: str) -> None:
+    try:
+        import_location(where, name)
+    except WorkerSpecError as error:
+        raise StudyError(f"{_KEY}: {str(error).removeprefix('worker ')}") from error
+
+
+def interface_of(name: str, environment: "gymnasium.Env[Any, Any]") -> Interface:
+    """What an agent needs to know of an environment.
+
+    Args:
+        name: For messages.
+        environment: The environment.
+
+    Raises:
+        StudyError: Its observations or actions are of a kind that agents of this target cannot deal with.
+    """
+    from gymnasium.spaces import Box, Discrete
+
+    seen, done = environment.observation_space, environment.action_space
+    if isinstance(done, Discrete):
+        form = ActionForm("discrete", int(done.n), start=int(done.start))
+    elif isinstance(done, Box) and np.issubdtype(done.dtype, np.floating):
+        bounded = bool(np.isfinite(done.low).all() and np.isfinite(done.high).all())
+        low, high = (tuple(map(float, bound.ravel())) if bounded else () for bound in (done.low, done.high))
+        form = ActionForm("continuous", int(np.prod(done.shape)), low=low, high=high, shape=tuple(done.shape))
+    else:
+        raise StudyError(
+            f"{_KEY}: actions of {name!r} are {done}; ppo can take one of several (Discrete) or numbers (Box of floats)"
+        )
+    if isinstance(seen, Discrete):
+        return Interface(int(seen.n), form, is_category=True, first_category=int(seen.start))
+    if isinstance(seen, Box) and len(seen.shape) == 1:
+        return Interface(int(seen.shape[0]), form)
+    raise StudyError(
+        f"{_KEY}: observations of {name!r} are {seen}; ppo can see a row of numbers (Box with one axis) or one of "
+        "several (Discrete); register the environment with a wrapper, such as gymnasium.wrappers.FlattenObservation"
+    )
+
+
+def solved_return(name: str, environment: "gymnasium.Env[Any, Any]") -> float:
+    """Mean return at which an environment counts as solved; for CartPole that of the longest episodes.
+
+    Args:
+        name: For messages.
+        environment: The environment.
+
+    Raises:
+        StudyError: It does not say.
+    """
+    spec = environment.spec
+    if spec is not None and spec.id.startswith("CartPole-") and spec.max_episode_steps is not None:
+        return float(spec.max_episode_steps)
+    if spec is None or spec.reward_threshold is None:
+        raise StudyError(
+            f"worker_options.solved_at: {name!r} does not say at which return it is solved; write a number, or take "
+            "`loss: final_return` or `loss: area`"
+        )
+    return float(spec.reward_threshold)

@@ -1,0 +1,51 @@
+"""What an agent has to do: an environment, and when that is done."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .environments import Interface, interface_of, make_environment, solved_return
+from .options import PPOOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An environment, and when a trial in it ends.
+
+    Attributes:
+        options: Of the target.
+        interface: Of the environment.
+        threshold: Mean return at which it is solved; None: that does not matter.
+    """
+
+    options: PPOOptions
+    interface: Interface
+    threshold: float | None
+
+    @classmethod
+    def of(cls, options: PPOOptions) -> "Task":
+        """The task of these options.
+
+        Args:
+            options: Of the target.
+
+        Raises:
+            StudyError: The environment cannot be made or not be used, or does not say when it is solved.
+        """
+        environment = make_environment(options.env, options.env_kwargs, options.step_limit)
+        try:
+            interface = interface_of(options.env, environment)
+            threshold = options.solved_at
+            if threshold is None and options.loss == "episodes":
+                threshold = solved_return(options.env, environment)
+            return cls(options, interface, None if threshold is None else float(threshold))
+        finally:
+            environment.close()
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """All that the course of a trial depends on, beside agent and seed."""
+        facts = asdict(self.options)
+        for name in ("space", "fixed", "model"):
+            del facts[name]
+        return {**facts, "threshold": self.threshold, "update": self.options.update_unit}
