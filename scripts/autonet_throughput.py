@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from bohb_service.workers.autonet.hyperparameters import Hyperparameters
-from bohb_service.workers.autonet.machine import limited_threads
+from bohb_service.workers.tabular.surroundings import limited_threads
 from bohb_service.workers.autonet.objective import Objective
 from bohb_service.workers.autonet.preparation import fit_preparation
 from bohb_service.workers.autonet.spaces import BASES

@@ -1,12 +1,8 @@
-"""Where a training runs: device and threads."""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+"""Where a training runs."""
 
 import torch
 
 from bohb_service.errors import StudyError
-from bohb_service.workers.tabular.surroundings import limited_threads
 
 
 def find_device(name: str) -> torch.device:
@@ -25,22 +21,3 @@ def find_device(name: str) -> torch.device:
             "worker_options.device: 'cuda', but PyTorch finds no such device on this machine; write auto or cpu"
         )
     return torch.device(name)
-
-
-@contextmanager
-def torch_threads(threads: int) -> Iterator[None]:
-    """PyTorch and the other numerical libraries use this many threads inside the block; see `limited_threads`.
-
-    Args:
-        threads: At least 1.
-    """
-    before = torch.get_num_threads()
-    with limited_threads(threads, "sklearn.linear_model"):
-        torch.set_num_threads(threads)
-        # Moments of units that no longer learn decay into numbers that processors are slow with.
-        torch.set_flush_denormal(True)
-        try:
-            yield
-        finally:
-            torch.set_flush_denormal(False)
-            torch.set_num_threads(before)

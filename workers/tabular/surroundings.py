@@ -27,6 +27,27 @@ def limited_threads(threads: int, module: str) -> Iterator[None]:
 
 
 @contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """PyTorch and the other numerical libraries use this many threads inside the block; see `limited_threads`.
+
+    Args:
+        threads: At least 1.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    with limited_threads(threads, "sklearn.linear_model"):
+        torch.set_num_threads(threads)
+        # Moments of units that no longer learn decay into numbers that processors are slow with.
+        torch.set_flush_denormal(True)
+        try:
+            yield
+        finally:
+            torch.set_flush_denormal(False)
+            torch.set_num_threads(before)
+
+
+@contextmanager
 def no_warnings() -> Iterator[None]:
     """No warnings inside the block: what scikit-learn finds odd is no news to a search that tries everything."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
