@@ -18,13 +18,13 @@ import torch
 from torch import nn
 
 from bohb_service.workers.autonet.hyperparameters import Hyperparameters
-from bohb_service.workers.tabular.surroundings import limited_threads
 from bohb_service.workers.autonet.objective import Objective
 from bohb_service.workers.autonet.preparation import fit_preparation
 from bohb_service.workers.autonet.spaces import BASES
 from bohb_service.workers.autonet.training import Batch, Training
 from bohb_service.workers.tabular.rows import Rows
 from bohb_service.workers.tabular.sources import letter
+from bohb_service.workers.tabular.surroundings import limited_threads
 
 LIMIT = 1.3
 ROWS = 16_000
