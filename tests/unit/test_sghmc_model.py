@@ -1,5 +1,6 @@
 import json
 
+import arviz
 import numpy as np
 import pytest
 import torch
@@ -245,8 +246,11 @@ def test_draws_that_depend_on_each_other_are_worth_less():
     slow = np.zeros((4, 2000))
     for step in range(1, 2000):
         slow[:, step] = 0.9 * slow[:, step - 1] + noise[:, step]
+    found = diagnose({"slow": slow})["slow"]
     # An autoregression of this kind is worth (1 - 0.9) / (1 + 0.9) of its draws.
-    assert diagnose({"slow": slow})["slow"].ess_bulk == pytest.approx(8000 / 19, rel=0.3)
+    assert found.ess_bulk == pytest.approx(8000 / 19, rel=0.3)
+    assert found.ess_tail == pytest.approx(arviz.ess(slow, method="tail"))
+    assert found.ess_tail != found.ess_bulk
 
 
 def test_a_few_draws_or_constants_tell_nothing():

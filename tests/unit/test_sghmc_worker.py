@@ -14,7 +14,9 @@ from bohb_service.errors import SpaceError, StudyError
 from bohb_service.study import load_study
 from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.workers.sghmc import SGHMC, BayesianModel, load
+from bohb_service.workers.sghmc.course import Chains
 from bohb_service.workers.sghmc.hyperparameters import Hyperparameters
+from bohb_service.workers.sghmc.options import SamplingOptions
 from tests.tables import mixed_frame
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -30,6 +32,13 @@ def context(directory, seed=7, curve=None):
 def evaluate(worker, config, budget, directory, seed=7):
     result = worker.compute(config, float(budget), context(directory, seed))
     return result["loss"], result["info"]
+
+
+def checkpoint(folder):
+    """The arrays of the checkpoint that an evaluation has left."""
+    content = (folder / "fold-0" / "checkpoint.bin").read_bytes()
+    with np.load(io.BytesIO(content[32:])) as archive:
+        return dict(archive)
 
 
 def short(data="diabetes", **options):
@@ -164,6 +173,21 @@ def test_continuing_equals_fresh_chains_bit_for_bit(tmp_path, data, adaptation, 
 
 
 @MODES
+def test_a_smaller_budget_than_before_is_evaluated_afresh(tmp_path, adaptation):
+    worker, config = short(adaptation=adaptation), {**SMALL, "burn_in": 0.2}
+    evaluate(worker, config, 180, tmp_path / "used")
+    loss, info = evaluate(worker, config, 60, tmp_path / "used")
+    assert loss == evaluate(worker, config, 60, tmp_path / "fresh")[0]
+    assert info["steps_resumed"] == 0
+
+
+def test_the_learning_curve_has_the_loss_at_the_budget(tmp_path):
+    curve = []
+    loss = short().compute(SMALL, 60.0, context(tmp_path, curve=curve))["loss"]
+    assert curve == [(60, loss)]
+
+
+@MODES
 def test_the_same_budget_again_takes_no_step_twice(tmp_path, adaptation):
     worker = short(adaptation=adaptation)
     first, _ = evaluate(worker, SMALL, 60, tmp_path)
@@ -201,6 +225,26 @@ def test_a_chain_that_is_too_short_for_a_sample_predicts_from_where_it_is(tmp_pa
     assert info["samples"] == 1
     assert np.isfinite(loss)
     assert evaluate(worker, SMALL, 180, tmp_path)[0] == evaluate(worker, SMALL, 180, tmp_path / "fresh")[0]
+
+
+def test_start_noise_and_order_of_rows_each_depend_on_the_seed():
+    fold, options = short().dataset.fold(0), SamplingOptions()
+    one, same, other = (Chains(Hyperparameters(), fold, options, seed) for seed in (1, 1, 2))
+
+    def parts(chains):
+        state = chains.state()
+        return state["position"], state["generator"], chains._gradient._batches.rows(0).numpy()
+
+    for found, equal, different in zip(parts(one), parts(same), parts(other), strict=True):
+        np.testing.assert_array_equal(found, equal)
+        assert not np.array_equal(found, different)
+
+
+def test_a_checkpoint_holds_no_position_that_a_larger_budget_would_throw_away(tmp_path):
+    evaluate(short(), {**SMALL, "burn_in": 0.5}, 100, tmp_path / "steps")
+    assert checkpoint(tmp_path / "steps")["state_kept_steps"].tolist() == list(range(55, 101, 5))
+    evaluate(short(adaptation="budget"), {**SMALL, "burn_in": 0.5}, 100, tmp_path / "budget")
+    assert checkpoint(tmp_path / "budget")["state_kept_steps"].tolist() == []
 
 
 def test_chains_of_other_settings_are_not_continued(tmp_path):
@@ -314,9 +358,7 @@ def test_other_losses_of_a_regression_look_at_the_mean(tmp_path, metric):
 def test_rows_that_judge_are_not_learned_from(tmp_path):
     def kept(worker, folder):
         evaluate(worker, SMALL, 60, folder)
-        content = (folder / "fold-0" / "checkpoint.bin").read_bytes()
-        with np.load(io.BytesIO(content[32:])) as archive:
-            return archive["state_kept"]
+        return checkpoint(folder)["state_kept"]
 
     poisoned = short()
     poisoned.dataset.fold(0).judge.target[:] = 0.0

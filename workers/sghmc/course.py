@@ -152,14 +152,10 @@ def sample_networks(
         chains = Chains(parameters, fold, options, seed)
         resumed = _resume(chains, None if path is None else load_checkpoint(path, mark, 1), steps, adapting, options)
         # In the published way a longer budget adapts for longer: only what comes before the first sample goes on.
-        stops = [adapting, steps] if options.adaptation == "budget" else [steps]
-        info: dict[str, Any] = {}
-        for stop in stops:
-            chains.run(stop, adapting)
-            if stop == stops[0]:
-                chains.forget(parameters.burn_in * steps)
-                info |= _keep(path, mark, chains, is_new=chains.sampler.steps > resumed)
+        chains.run(adapting if options.adaptation == "budget" else steps, adapting)
         chains.forget(parameters.burn_in * steps)
+        info = _keep(path, mark, chains, is_new=chains.sampler.steps > resumed)
+        chains.run(steps, adapting)
         info |= {
             "steps_run": steps - resumed,
             "steps_resumed": resumed,

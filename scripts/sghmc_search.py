@@ -1,0 +1,108 @@
+"""BOHB against random search on Bayesian neural networks for Boston housing, at equal numbers of steps.
+
+Real evaluations, with one split and the published space. A configuration that BOHB promotes goes on with its chain,
+so that it is charged with the steps that are new. Each evaluation is written to `sghmc_search.csv` beside this file;
+what is there already is not done again, so that an interrupted run goes on, and a finished one can be replayed.
+
+Called by `sghmc_figures.py search`.
+"""
+
+import csv
+import math
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bohb_service import BOHB, RandomSearch
+from bohb_service.worker.base import EvaluationContext
+from bohb_service.workers.sghmc import SGHMC
+
+RECORD = Path(__file__).with_suffix(".csv")
+COLUMNS = ("method", "seed", "trial", "budget", "loss")
+MAXIMUM, ETA, RUNGS = 10_000, 3, 4
+MINIMUM = MAXIMUM / ETA ** (RUNGS - 1)
+
+EQUAL_STEPS = 200_000
+"""Steps of each search: as many as 20 evaluations at the largest budget."""
+
+METHODS = ("bohb", "random")
+
+Key = tuple[str, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the two methods end with for a seed: their smallest losses at the largest budget."""
+
+    bohb: float
+    random: float
+
+
+class Searches:
+    """Searches whose evaluations are recorded.
+
+    Args:
+        data: Folder with ``boston.npz``.
+    """
+
+    def __init__(self, data: Path) -> None:
+        # The published split is 60/20/20.
+        self._worker = SGHMC(
+            data=str(data / "boston.npz"), task="regression", test=0.2, validation=0.25, adaptation=int(MINIMUM)
+        )
+        self._known: dict[Key, float] = {}
+        if RECORD.exists():
+            with RECORD.open(newline="") as file:
+                for row in csv.DictReader(file):
+                    self._known[row["method"], int(row["seed"]), row["trial"]] = float(row["loss"])
+        else:
+            RECORD.write_text(",".join(COLUMNS) + "\n")
+
+    def outcome(self, seed: int) -> Outcome:
+        """What both methods find.
+
+        Args:
+            seed: Of the searches.
+        """
+        found = [self._search(method, seed) for method in METHODS]
+        return Outcome(*found)
+
+    def _search(self, method: str, seed: int) -> float:
+        space = SGHMC.configuration_space()
+        optimizer: BOHB | RandomSearch
+        if method == "bohb":
+            optimizer = BOHB(space, min_budget=MINIMUM, max_budget=MAXIMUM, eta=ETA, seed=seed)
+        else:
+            optimizer = RandomSearch(space, min_budget=MAXIMUM, max_budget=MAXIMUM, eta=ETA, seed=seed)
+        best, spent = math.inf, 0
+        folder = Path(tempfile.mkdtemp())
+        try:
+            while (trial := optimizer.ask()) is not None:
+                budget = round(trial.budget)
+                spent += budget - round(trial.previous_budget or 0)
+                if spent > EQUAL_STEPS:
+                    break
+                loss = self._loss((method, seed, trial.id), dict(trial.config), budget, trial.seed, folder)
+                if math.isnan(loss):
+                    optimizer.tell(trial, failed="diverged")
+                else:
+                    optimizer.tell(trial, loss)
+                    best = min(best, loss) if budget == MAXIMUM else best
+        finally:
+            shutil.rmtree(folder)
+        return best
+
+    def _loss(self, key: Key, config: dict[str, Any], budget: int, seed: int, folder: Path) -> float:
+        """The loss of an evaluation, recorded or made; not a number where the chain has diverged."""
+        if key not in self._known:
+            number = key[2].split(".", maxsplit=1)[0]
+            context = EvaluationContext(key[2], int(number), budget, None, seed, folder / number)
+            try:
+                self._known[key] = float(self._worker.compute(config, budget, context)["loss"])
+            except FloatingPointError:
+                self._known[key] = math.nan
+            with RECORD.open("a", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerow([*key, budget, repr(self._known[key])])
+        return self._known[key]
