@@ -1,8 +1,8 @@
-"""BOHB against random search on Bayesian neural networks for Boston housing, at equal numbers of steps.
+"""BOHB against random search on the published benchmark, Boston housing, at equal numbers of steps.
 
-Real evaluations, with one split and the published space. A configuration that BOHB promotes goes on with its chain,
-so that it is charged with the steps that are new. Each evaluation is written to `sghmc_search.csv` beside this file;
-what is there already is not done again, so that an interrupted run goes on, and a finished one can be replayed.
+Real evaluations, with the published space, priors and adaptation, on one split. Each is charged with its whole budget,
+although a promoted configuration continues its adaptation. Each evaluation is written to `sghmc_search.csv` beside this
+file; what is there already is not done again, so that an interrupted run goes on, and a finished one can be replayed.
 
 Called by `sghmc_figures.py search`.
 """
@@ -21,11 +21,11 @@ from bohb_service.workers.sghmc import SGHMC
 
 RECORD = Path(__file__).with_suffix(".csv")
 COLUMNS = ("method", "seed", "trial", "budget", "loss")
-MAXIMUM, ETA, RUNGS = 10_000, 3, 4
+MAXIMUM, ETA, RUNGS = 3333, 3, 3
 MINIMUM = MAXIMUM / ETA ** (RUNGS - 1)
 
-EQUAL_STEPS = 200_000
-"""Steps of each search: as many as 20 evaluations at the largest budget."""
+EQUAL_STEPS = 100_000
+"""Steps of each search: as many as 30 evaluations at the largest budget."""
 
 METHODS = ("bohb", "random")
 
@@ -50,7 +50,12 @@ class Searches:
     def __init__(self, data: Path) -> None:
         # The published split is 60/20/20.
         self._worker = SGHMC(
-            data=str(data / "boston.npz"), task="regression", test=0.2, validation=0.25, adaptation=int(MINIMUM)
+            data=str(data / "boston.npz"),
+            task="regression",
+            test=0.2,
+            validation=0.25,
+            noise_prior="published",
+            adaptation="budget",
         )
         self._known: dict[Key, float] = {}
         if RECORD.exists():
@@ -81,7 +86,7 @@ class Searches:
         try:
             while (trial := optimizer.ask()) is not None:
                 budget = round(trial.budget)
-                spent += budget - round(trial.previous_budget or 0)
+                spent += budget
                 if spent > EQUAL_STEPS:
                     break
                 loss = self._loss((method, seed, trial.id), dict(trial.config), budget, trial.seed, folder)

@@ -46,6 +46,7 @@ def test_a_regression_knows_how_sure_it_is(diabetes):
     assert drawn.shape == (len(new), 3000)
     np.testing.assert_allclose(drawn.mean(axis=1), mean, atol=0.2 * np.sqrt(variance).max())
     assert model.info_["samples"] == 28
+    assert model.info_["steps_adapting"] == 600
 
 
 def test_far_from_the_data_it_is_less_sure():
