@@ -30,7 +30,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sghmc_search import EQUAL_STEPS, Searches
+from sghmc_search import CHECKPOINTS, Searches
 from sghmc_splits import find_configuration, judge
 from sghmc_throughput import measure
 
@@ -192,15 +192,15 @@ def search(arguments: argparse.Namespace) -> Figure:
     searches, found = Searches(arguments.data), []
     for seed in range(SEEDS):
         found.append(searches.outcome(seed))
-        print(f"seed {seed}: BOHB {found[-1].bohb:.4f}, random search {found[-1].random:.4f}", flush=True)
-    wins = sum(outcome.bohb < outcome.random for outcome in found)
-    bohb, random = (
-        statistics.mean(losses) for losses in zip(*((each.bohb, each.random) for each in found), strict=True)
-    )
-    return Figure(
-        f"BOHB better in >= 16 of {SEEDS} seeds at equal steps",
-        f"better in {wins}; mean loss {bohb:.3f} against {random:.3f}; {EQUAL_STEPS} steps each",
-    )
+        print(f"seed {seed}: {found[-1]}", flush=True)
+    parts = []
+    for place, steps in enumerate(CHECKPOINTS):
+        bohb, random = [each.bohb[place] for each in found], [each.random[place] for each in found]
+        wins = sum(one < other for one, other in zip(bohb, random, strict=True))
+        parts.append(
+            f"{wins} at {steps} (median loss {statistics.median(bohb):.2f} and {statistics.median(random):.2f})"
+        )
+    return Figure(f"BOHB better in >= 16 of {SEEDS} seeds at equal steps", ", ".join(parts))
 
 
 def toy(_: argparse.Namespace) -> Figure:

@@ -24,8 +24,8 @@ COLUMNS = ("method", "seed", "trial", "budget", "loss")
 MAXIMUM, ETA, RUNGS = 3333, 3, 3
 MINIMUM = MAXIMUM / ETA ** (RUNGS - 1)
 
-EQUAL_STEPS = 100_000
-"""Steps of each search: as many as 30 evaluations at the largest budget."""
+CHECKPOINTS = (50_000, 100_000, 200_000)
+"""Steps after which the two are compared; the last are those of 60 evaluations at the largest budget."""
 
 METHODS = ("bohb", "random")
 
@@ -34,10 +34,10 @@ Key = tuple[str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the two methods end with for a seed: their smallest losses at the largest budget."""
+    """What the methods have found for a seed, at each of the checkpoints: the smallest loss at the largest budget."""
 
-    bohb: float
-    random: float
+    bohb: tuple[float, ...]
+    random: tuple[float, ...]
 
 
 class Searches:
@@ -74,20 +74,22 @@ class Searches:
         found = [self._search(method, seed) for method in METHODS]
         return Outcome(*found)
 
-    def _search(self, method: str, seed: int) -> float:
+    def _search(self, method: str, seed: int) -> tuple[float, ...]:
         space = SGHMC.configuration_space()
         optimizer: BOHB | RandomSearch
         if method == "bohb":
             optimizer = BOHB(space, min_budget=MINIMUM, max_budget=MAXIMUM, eta=ETA, seed=seed)
         else:
             optimizer = RandomSearch(space, min_budget=MAXIMUM, max_budget=MAXIMUM, eta=ETA, seed=seed)
-        best, spent = math.inf, 0
+        best, spent, found = math.inf, 0, []
         folder = Path(tempfile.mkdtemp())
         try:
             while (trial := optimizer.ask()) is not None:
                 budget = round(trial.budget)
                 spent += budget
-                if spent > EQUAL_STEPS:
+                while len(found) < len(CHECKPOINTS) and spent > CHECKPOINTS[len(found)]:
+                    found.append(best)
+                if len(found) == len(CHECKPOINTS):
                     break
                 loss = self._loss((method, seed, trial.id), dict(trial.config), budget, trial.seed, folder)
                 if math.isnan(loss):
@@ -97,7 +99,7 @@ class Searches:
                     best = min(best, loss) if budget == MAXIMUM else best
         finally:
             shutil.rmtree(folder)
-        return best
+        return tuple(found)
 
     def _loss(self, key: Key, config: dict[str, Any], budget: int, seed: int, folder: Path) -> float:
         """The loss of an evaluation, recorded or made; not a number where the chain has diverged."""
