@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy.stats import norm
 
 from bohb_service.errors import SpaceError, StudyError
@@ -185,6 +184,14 @@ def test_the_learning_curve_has_the_loss_at_the_budget(tmp_path):
     curve = []
     loss = short().compute(SMALL, 60.0, context(tmp_path, curve=curve))["loss"]
     assert curve == [(60, loss)]
+
+
+def test_trials_of_several_chains_tell_whether_they_agree(tmp_path):
+    _, info = evaluate(short(chains=2), SMALL, 100, tmp_path / "two")
+    assert 0.9 < info["r_hat"] < 10
+    assert 1 <= info["ess"] <= 80
+    for name, worker, budget in [("one", short(), 100), ("few", short(chains=2, keep_every=50), 100)]:
+        assert not {"r_hat", "ess"} & set(evaluate(worker, SMALL, budget, tmp_path / name)[1])
 
 
 @MODES
@@ -386,9 +393,3 @@ def test_folds_share_their_networks(tmp_path):
     mean, variance = model.predict_dist(features)
     assert len(model.members) == 3
     assert mean.shape == variance.shape == (len(features),)
-
-
-def test_the_number_of_threads_is_put_back(tmp_path):
-    before = torch.get_num_threads()
-    evaluate(short(threads=before + 1), SMALL, 30, tmp_path)
-    assert torch.get_num_threads() == before

@@ -1,12 +1,16 @@
 """The worker `sghmc`: tunes Bayesian neural networks, one step of the sampler per unit of budget."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.options import TableOptions
 from bohb_service.workers.tabular.rows import Fold
+from bohb_service.workers.tabular.surroundings import no_warnings
 from bohb_service.workers.tabular.task import Kind
 from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, TrainedModel
 
@@ -15,6 +19,10 @@ from .options import OPTION_NAMES, TARGET, SamplingOptions
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
+
+    from .model import SampledNetworks
+
+_DIAGNOSED_ROWS = 20
 
 
 class SGHMC(TabularWorker):
@@ -67,10 +75,13 @@ class SGHMC(TabularWorker):
         return SamplingOptions.parse(self.table_options.extra)
 
     def setup(self) -> None:
-        """Read the data, and load PyTorch."""
+        """Read the data, and load PyTorch; and ArviZ, if trials are diagnosed."""
         import torch  # noqa: F401
 
         super().setup()
+        if self.sampling_options.chains > 1:
+            with no_warnings():
+                import arviz  # noqa: F401
 
     def train(
         self, config: Mapping[str, Any], effort: Effort, fold: Fold, *, seed: int, folder: Path, report: Report
@@ -84,6 +95,10 @@ class SGHMC(TabularWorker):
             seed: Of all that is random.
             folder: Holds the checkpoint.
             report: Gets the prediction at the end.
+
+        Returns:
+            The networks; with several chains their info has ``r_hat`` and ``ess``, the worst ones of the predictions
+            for some of the rows to judge on and of the noise.
 
         Raises:
             StudyError: A hyperparameter or the budget is wrong.
@@ -103,4 +118,18 @@ class SGHMC(TabularWorker):
         )
         if len(fold.judge):
             report(steps_of(effort, options), networks.predict(fold.judge.features))
+            networks = replace(networks, info={**networks.info, **_diagnosed(networks, fold.judge.features)})
         return networks
+
+
+def _diagnosed(networks: "SampledNetworks", features: FloatArray) -> dict[str, float]:
+    """The worst R-hat and effective sample size of predictions and noise; nothing of one chain, or of a few draws."""
+    from .diagnostics import LEAST_DRAWS, diagnose
+
+    chains, draws = networks.samples.shape[:2]
+    if chains == 1 or draws < LEAST_DRAWS:
+        return {}
+    found = diagnose(networks.traces(features[:_DIAGNOSED_ROWS])).values()
+    told = {"r_hat": max(each.worst_r_hat for each in found), "ess": min(each.least_ess for each in found)}
+    # Constants have neither.
+    return {name: value for name, value in told.items() if math.isfinite(value)}
