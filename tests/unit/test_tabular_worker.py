@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 from sklearn.datasets import load_iris
 
 from bohb_service.errors import StudyError
@@ -69,6 +70,23 @@ def test_a_share_of_the_rows_is_a_budget(tmp_path):
 def test_budgets_and_options_that_do_not_fit_are_refused(tmp_path, options, budget, words):
     with pytest.raises(StudyError, match=words):
         TreeTarget(data="iris", **options).compute(CONFIG, budget, context(tmp_path))
+
+
+def test_a_loss_that_needs_variances_is_refused_by_a_target_that_tells_none():
+    with pytest.raises(
+        StudyError, match=r"'nll' needs predictions with a variance, which tree does not make; take rmse"
+    ):
+        TreeTarget(data="diabetes", metric="nll").setup()
+
+
+def test_losses_of_predictions_with_variances():
+    rng = np.random.default_rng(0)
+    target, mean, deviation = rng.normal(size=(3, 50))
+    prediction = np.stack([mean, deviation**2], axis=1)
+    wanted = -norm.logpdf(target, mean, np.abs(deviation)).mean()
+    assert METRICS["nll"].loss(target, prediction) == pytest.approx(wanted)
+    for name in ("rmse", "mse", "mae", "r2"):
+        assert METRICS[name].loss(target, prediction) == METRICS[name].loss(target, mean)
 
 
 def test_the_final_model_is_saved_and_predicts(tmp_path):

@@ -20,13 +20,15 @@ class Metric:
     Attributes:
         name: What a study file says.
         kind: The kind of task that it is for.
-        loss: Of targets, shape ``(n,)``, and predictions: probabilities of the classes, shape ``(n, classes)``, or
-            values, shape ``(n,)``. Smaller is better.
+        loss: Of targets, shape ``(n,)``, and predictions: probabilities of the classes, shape ``(n, classes)``; or
+            values, shape ``(n,)``, or these and their variances, shape ``(n, 2)``. Smaller is better.
+        needs_variance: Whether predictions must have variances.
     """
 
     name: str
     kind: Kind
     loss: Callable[[NDArray[Any], FloatArray], float]
+    needs_variance: bool = False
 
 
 def _error(target: NDArray[Any], prediction: FloatArray) -> float:
@@ -60,7 +62,7 @@ def _auc(target: NDArray[Any], prediction: FloatArray) -> float:
 
 def _mse(target: NDArray[Any], prediction: FloatArray) -> float:
     """Mean squared error."""
-    return float(np.mean((prediction - target) ** 2))
+    return float(np.mean((_values(prediction) - target) ** 2))
 
 
 def _rmse(target: NDArray[Any], prediction: FloatArray) -> float:
@@ -70,13 +72,24 @@ def _rmse(target: NDArray[Any], prediction: FloatArray) -> float:
 
 def _mae(target: NDArray[Any], prediction: FloatArray) -> float:
     """Mean absolute error, in units of the target."""
-    return float(np.mean(np.abs(prediction - target)))
+    return float(np.mean(np.abs(_values(prediction) - target)))
 
 
 def _r2(target: NDArray[Any], prediction: FloatArray) -> float:
     """One minus the coefficient of determination: squared error over that of the mean."""
     variance = float(np.var(target))
     return _mse(target, prediction) / (variance if variance > 0 else 1.0)
+
+
+def _nll(target: NDArray[Any], prediction: FloatArray) -> float:
+    """Mean negative log likelihood in nats, of normal distributions with the predicted means and variances."""
+    mean, variance = prediction[:, 0], prediction[:, 1]
+    return float(0.5 * np.mean(np.log(2 * np.pi * variance) + (target - mean) ** 2 / variance))
+
+
+def _values(prediction: FloatArray) -> FloatArray:
+    """The values of a prediction, with variances or without."""
+    return prediction[:, 0] if prediction.ndim == 2 else prediction
 
 
 METRICS: dict[str, Metric] = {
@@ -90,6 +103,7 @@ METRICS: dict[str, Metric] = {
         Metric("mse", "regression", _mse),
         Metric("mae", "regression", _mae),
         Metric("r2", "regression", _r2),
+        Metric("nll", "regression", _nll, needs_variance=True),
     )
 }
 

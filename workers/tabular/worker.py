@@ -77,6 +77,12 @@ class TabularWorker(Worker):
     EXTRA: ClassVar[tuple[str, ...]] = ()
     """Names of the options that only this target has."""
 
+    DEFAULT_METRICS: ClassVar[Mapping[Kind, str]] = DEFAULT_METRIC
+    """The loss of each kind of task, if the options do not say."""
+
+    TELLS_VARIANCE: ClassVar[bool] = False
+    """Whether the predictions of a regression have variances."""
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.table_options = self.parse_options(options)
@@ -126,15 +132,20 @@ class TabularWorker(Worker):
         """The loss.
 
         Raises:
-            StudyError: It is for another kind of task.
+            StudyError: It is for another kind of task, or needs variances that the target does not tell.
         """
         kind = self.dataset.task.kind
-        metric = METRICS[self.table_options.metric or DEFAULT_METRIC[kind]]
+        metric = METRICS[self.table_options.metric or self.DEFAULT_METRICS[kind]]
         if metric.kind != kind:
             known = ", ".join(name for name, other in METRICS.items() if other.kind == kind)
             raise StudyError(
                 f"worker_options.metric: {metric.name!r} is for {metric.kind}, and {self.dataset.name} is a "
                 f"{kind} (column {self.table_options.target or 'target'!r}); choose from: {known}"
+            )
+        if metric.needs_variance and not self.TELLS_VARIANCE:
+            raise StudyError(
+                f"worker_options.metric: {metric.name!r} needs predictions with a variance, which {self.NAME} does not "
+                "make; take rmse, or the target sghmc"
             )
         return metric
 

@@ -1,0 +1,237 @@
+"""The course of one sampling: prepare, continue from the checkpoint, run the chains until the budget is spent."""
+
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bohb_service.errors import StudyError
+from bohb_service.workers.tabular.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.tabular.draws import derived_seed
+from bohb_service.workers.tabular.rows import Fold
+from bohb_service.workers.tabular.surroundings import torch_threads
+from bohb_service.workers.tabular.whole import whole_number
+from bohb_service.workers.tabular.worker import Effort
+
+from .hyperparameters import Hyperparameters
+from .layout import Layout
+from .model import SampledNetworks
+from .options import SamplingOptions
+from .posterior import PUBLISHED_NOISE, WEAK_VARIANCE, Batches, BatchGradient, NoisePrior, Posterior
+from .preparation import Preparation
+from .sampler import Sampler, draw
+from .target_scale import TargetScale, residual_variance
+
+_START, _NOISE, _ROWS = range(3)
+"""Purposes of random numbers."""
+
+
+class Chains:
+    """Chains that sample the networks of a fold.
+
+    Args:
+        parameters: Of sampler and network.
+        fold: What is learned from; ``fold.judge`` is not looked at.
+        options: Prior of the noise, number of chains, rows of a batch, and which positions are kept.
+        seed: Of all that is random, in ``[0, 2**31)``.
+
+    Attributes:
+        sampler: The state of the chains.
+        layout: Of the networks.
+    """
+
+    def __init__(self, parameters: Hyperparameters, fold: Fold, options: SamplingOptions, seed: int) -> None:
+        is_classification, n = fold.task.is_classification, len(fold.train)
+        n_levels = [None if column.levels is None else len(column.levels) for column in fold.encoder.columns]
+        self.preparation = Preparation.fit(fold.train.features, n_levels)
+        self.scale = TargetScale() if is_classification else TargetScale.of(fold.train.target)
+        inputs = self.preparation.transform(fold.train.features)
+        target = fold.train.target if is_classification else self.scale.standardised(fold.train.target)
+        self.layout = Layout(
+            inputs.shape[1], parameters.n_units_1, parameters.n_units_2, fold.task.n_outputs, is_classification
+        )
+        noise = PUBLISHED_NOISE
+        if options.noise_prior == "weak" and not is_classification:
+            middle = math.log(residual_variance(inputs, target))
+            noise = NoisePrior(start=middle, mean=middle, variance=WEAK_VARIANCE)
+        # Copies: sums of floats depend on the alignment in memory in the last digit.
+        posterior = Posterior(self.layout, torch.from_numpy(inputs).clone(), torch.from_numpy(target).clone(), noise)
+        start = self.layout.start(options.chains, derived_seed(seed, _START), noise.start)
+        self.sampler = Sampler(
+            start, l_rate=parameters.l_rate, mdecay=parameters.mdecay, seed=derived_seed(seed, _NOISE)
+        )
+        batches = Batches(n, options.batch_size, options.chains, derived_seed(seed, _ROWS))
+        self._gradient = BatchGradient(posterior, self.sampler.position, batches)
+        self._keep_every = options.keep_every
+        self.kept: dict[int, NDArray[np.float64]] = {}
+        """Positions by the number of steps before them, each of shape ``(chains, size)``."""
+
+    def run(self, until: int, adapting: int) -> None:
+        """Go on until so many steps are done, those before included.
+
+        Args:
+            until: Number of steps.
+            adapting: How many of them, the first ones, adapt the scales.
+
+        Raises:
+            FloatingPointError: A chain has diverged.
+        """
+        self.kept |= draw(self.sampler, self._gradient, until=until, adapting=adapting, keep_every=self._keep_every)
+
+    def forget(self, steps: float) -> None:
+        """Drop the positions of the first steps.
+
+        Args:
+            steps: Their number.
+        """
+        self.kept = {step: position for step, position in self.kept.items() if step > steps}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the next steps and the sample depend on: arrays by name."""
+        chains = tuple(self.sampler.position.shape)
+        return {
+            **self.sampler.state(),
+            "kept_steps": np.array(list(self.kept), dtype=np.int64),
+            "kept": np.stack([*self.kept.values()]) if self.kept else np.empty((0, *chains)),
+        }
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Continue from a state of chains that were made with the same arguments.
+
+        Args:
+            state: What `state` returned.
+        """
+        self.sampler.restore(state)
+        self.kept = dict(zip(state["kept_steps"].tolist(), state["kept"], strict=True))
+
+    def networks(self, info: dict[str, Any]) -> SampledNetworks:
+        """The positions that were kept; if there are none, those where the chains are.
+
+        Args:
+            info: Plain data about the sampling.
+        """
+        positions = [*self.kept.values()] or [self.sampler.position.numpy().copy()]
+        return SampledNetworks(self.layout, self.preparation, self.scale, np.stack(positions, axis=1), info)
+
+
+def sample_networks(
+    parameters: Hyperparameters,
+    effort: Effort,
+    fold: Fold,
+    *,
+    options: SamplingOptions,
+    seed: int,
+    path: Path | None = None,
+    mark: str = "",
+) -> SampledNetworks:
+    """The networks of a fold.
+
+    Args:
+        parameters: Of sampler and network.
+        effort: Steps in total.
+        fold: What they learn from.
+        options: How chains are run.
+        seed: Of all that is random, in ``[0, 2**31)``.
+        path: The checkpoint; None for none.
+        mark: Of the checkpoint.
+
+    Raises:
+        StudyError: The budget is not one of the fidelity, or ends within the adaptation.
+        FloatingPointError: A chain has diverged.
+    """
+    steps = steps_of(effort, options)
+    adapting = adapting_steps(parameters, steps, options)
+    mark = f"{mark} torch {torch.__version__} numpy {np.__version__}"
+    with torch_threads(options.threads, "sklearn.linear_model"):
+        began = time.perf_counter()
+        chains = Chains(parameters, fold, options, seed)
+        resumed = _resume(chains, None if path is None else load_checkpoint(path, mark, 1), steps, adapting, options)
+        # In the published way a longer budget adapts for longer: only what comes before the first sample goes on.
+        chains.run(adapting if options.adaptation == "budget" else steps, adapting)
+        chains.forget(parameters.burn_in * steps)
+        info = _keep(path, mark, chains, is_new=chains.sampler.steps > resumed)
+        chains.run(steps, adapting)
+        info |= {
+            "steps_run": steps - resumed,
+            "steps_resumed": resumed,
+            "steps_adapting": adapting,
+            "samples": len(chains.kept) or 1,
+            "n_weights": chains.layout.size,
+            "noise_clamped": chains.sampler.n_clamped / (steps * chains.sampler.position.numel()),
+            "train_s": time.perf_counter() - began,
+        }
+        return chains.networks(info)
+
+
+def steps_of(effort: Effort, options: SamplingOptions) -> int:
+    """The number of steps that an effort allows.
+
+    Args:
+        effort: Of the evaluation.
+        options: Steps of a chain where the budget is something else.
+
+    Raises:
+        StudyError: The budget is not a whole number of at least 1.
+    """
+    if effort.fidelity != "steps":
+        return options.steps
+    steps = whole_number(effort.budget)
+    if steps is None or steps < 1:
+        raise StudyError(
+            f"budget {effort.budget!r} is not a whole number of steps; declare the fidelity of the study as integer, "
+            "from 1"
+        )
+    return steps
+
+
+def adapting_steps(parameters: Hyperparameters, steps: int, options: SamplingOptions) -> int:
+    """How many steps adapt the scales; fewer than `steps`.
+
+    Args:
+        parameters: Their share.
+        steps: Of the chain.
+        options: What it is a share of.
+
+    Raises:
+        StudyError: The chain is shorter than what it is a share of.
+    """
+    base = options.adaptation if isinstance(options.adaptation, int) else steps
+    if base > steps:
+        raise StudyError(
+            f"budget {steps} is below the {base} steps of worker_options.adaptation; set that to the smallest budget "
+            "of the study"
+        )
+    return min(int(parameters.burn_in * base), steps - 1)
+
+
+def mark_of(parameters: Hyperparameters, options: SamplingOptions) -> dict[str, Any]:
+    """What the course of the chains depends on beside rows and seed, whatever the budget."""
+    facts = {"parameters": asdict(parameters), "options": asdict(options)}
+    del facts["options"]["steps"]
+    return facts
+
+
+def _resume(chains: Chains, checkpoint: Checkpoint | None, steps: int, adapting: int, options: SamplingOptions) -> int:
+    """Put the chains where the checkpoint is, if it is not beyond what is allowed; return its steps."""
+    most = adapting if options.adaptation == "budget" else steps
+    if checkpoint is None or int(checkpoint.arrays["steps"]) > most:
+        return 0
+    chains.restore(dict(checkpoint.arrays))
+    return chains.sampler.steps
+
+
+def _keep(path: Path | None, mark: str, chains: Chains, *, is_new: bool) -> dict[str, Any]:
+    """Write the checkpoint, if there is something new; return what there is to tell."""
+    if path is None or not is_new:
+        return {}
+    try:
+        save_checkpoint(path, mark, Checkpoint(np.zeros(1), chains.state()))
+    except OSError as error:
+        # The result stands without it; only the next budget will have to start from the beginning.
+        return {"checkpoint_error": str(error)}
+    return {}
