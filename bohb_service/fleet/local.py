@@ -34,6 +34,9 @@ ORPHAN_SECONDS = 300.0
 RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0)
 _HEALTHY_SECONDS = 30.0
 _TAIL_BYTES = 2000
+_READ_BYTES = 64_000
+_ERROR, _ESCAPED_NEWLINE = " ERROR ", "\\n"
+"""Of a line that a worker logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +214,7 @@ class LocalFleet:
             slot.is_done = True
             log.error("worker given up", extra={"worker": worker.name, "how": how})
             kind = WorkerSpecError if code == ExitCode.USAGE else BohbError
-            slot.error = kind(f"local workers cannot run ({how}): {self._tail(worker.name)}")
+            slot.error = kind(f"local workers cannot run ({how}): {self._why(worker.name)}")
             return
         slot.since = now + RESTART_SECONDS[slot.restarts]
         slot.restarts += 1
@@ -219,12 +222,18 @@ class LocalFleet:
     def _log(self, name: str) -> Path:
         return self._directory.logs / f"{name}.worker.log"
 
-    def _tail(self, name: str) -> str:
-        """The end of what a worker printed."""
-        with contextlib.suppress(OSError), self._log(name).open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
-            return file.read().decode(errors="replace").strip()
-        return ""
+    def _why(self, name: str) -> str:
+        """The last error that a worker has logged, without its traceback; else the end of what it printed."""
+        path = self._log(name)
+        printed = b""
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _READ_BYTES))
+            printed = file.read()
+        lines = printed.decode(errors="replace").splitlines()
+        errors = [line.partition(_ERROR)[2] for line in lines if _ERROR in line]
+        if errors:
+            return f"{errors[-1].partition(_ESCAPED_NEWLINE)[0]} (more in {path})"
+        return printed[-_TAIL_BYTES:].decode(errors="replace").strip()
 
     @staticmethod
     def _signal(worker: LocalWorker, number: signal.Signals) -> None:

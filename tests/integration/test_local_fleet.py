@@ -201,6 +201,19 @@ def test_one_that_left_by_itself_is_not_replaced(place):
     assert len(place.died) == 1
 
 
+def test_of_a_log_with_an_error_its_first_line_is_told_and_where_the_rest_is(place):
+    place.program(
+        "i=0; while [ $i -lt 300 ]; do echo padding; i=$((i+1)); done; "
+        r"printf '%s\n' '2026-01-01T00:00:00.000Z ERROR no such file: x.csv\nTraceback\n  File' '2026 bye'; exit 2"
+    )
+    fleet = place.fleet(1)
+    fleet.start()
+    place.bury_next(fleet)
+    assert "(exit code 2): no such file: x.csv (more in /" in str(fleet.error)
+    assert "Traceback" not in str(fleet.error)
+    assert "bye" not in str(fleet.error)
+
+
 def test_a_worker_that_can_never_run_is_not_tried_again_and_its_last_words_are_told(place):
     place.program(
         "i=0; while [ $i -lt 100 ]; do echo padding padding padding; i=$((i+1)); done; echo no such class >&2; exit 2"
