@@ -13,8 +13,7 @@ from bohb_service.workers.autonet.portfolio import portfolio
 TARGETS = {
     # A network needs that many epochs to explain half of the variance of scikit-learn's 200 rows.
     "autonet": (autonet, autonet.AutoNetClassifier, autonet.AutoNetRegressor, {"min_budget": 100, "max_budget": 100}),
-    # Forests of 51 trees.
-    "sklearn": (sklearn, sklearn.AutoMLClassifier, sklearn.AutoMLRegressor, {"min_budget": 10, "max_budget": 10}),
+    "sklearn": (sklearn, sklearn.AutoMLClassifier, sklearn.AutoMLRegressor, {"learners": ["decision_tree"]}),
 }
 
 
