@@ -22,9 +22,9 @@ from bohb_service.workers.autonet.objective import Objective
 from bohb_service.workers.autonet.preparation import fit_preparation
 from bohb_service.workers.autonet.spaces import BASES
 from bohb_service.workers.autonet.training import Batch, Training
+from bohb_service.workers.common.surroundings import torch_threads
 from bohb_service.workers.tabular.rows import Rows
 from bohb_service.workers.tabular.sources import letter
-from bohb_service.workers.tabular.surroundings import torch_threads
 
 LIMIT = 1.3
 ROWS = 16_000

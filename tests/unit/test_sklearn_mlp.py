@@ -15,13 +15,13 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from bohb_service.errors import SpaceError, StudyError
 from bohb_service.study import load_study
 from bohb_service.worker.base import EvaluationContext, Worker
+from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bohb_service.workers.sklearn import SklearnMLP, datasets
 from bohb_service.workers.sklearn.datasets import load_dataset, load_letter
 from bohb_service.workers.sklearn.hyperparameters import Hyperparameters
 from bohb_service.workers.sklearn.network import Network, single_thread
 from bohb_service.workers.sklearn.options import DATASETS
 from bohb_service.workers.tabular import sources
-from bohb_service.workers.tabular.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bohb_service.workers.common.surroundings import no_warnings
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.rows import Rows
-from bohb_service.workers.tabular.surroundings import no_warnings
 
 from .categories import CategoryColumn, plan_categories
 from .hyperparameters import Hyperparameters

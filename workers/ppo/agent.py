@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
-from bohb_service.workers.tabular.folders import whole_folder
+from bohb_service.workers.common.folders import whole_folder
 
 from .actor import Actor, Layers
 from .environments import ActionForm, Interface

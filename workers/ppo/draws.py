@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bohb_service.workers.tabular.draws import derived_seed
+from bohb_service.workers.common.draws import derived_seed
 
 from .actor import Actor, Floats
 from .lanes import Indices

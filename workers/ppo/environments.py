@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bohb_service.errors import StudyError, WorkerSpecError
 from bohb_service.suggestions import did_you_mean
 from bohb_service.worker.loader import import_location
-from bohb_service.workers.tabular.surroundings import no_warnings
+from bohb_service.workers.common.surroundings import no_warnings
 
 from .actor import Actions, Floats, Kind
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bohb_service.workers.tabular.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 from .agent import Agent
 from .course import Trial

@@ -1,6 +1,6 @@
 """One trial: a fresh agent learns until the task is solved, or for a fixed number of steps."""
 
-from bohb_service.workers.tabular.surroundings import torch_threads
+from bohb_service.workers.common.surroundings import torch_threads
 
 from .collector import Collector
 from .copies import open_lanes

@@ -12,9 +12,9 @@ import numpy as np
 from bohb_service.errors import StudyError
 from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.worker.plain import to_plain
-from bohb_service.workers.tabular.checkpoint import fingerprint
-from bohb_service.workers.tabular.draws import derived_seed
-from bohb_service.workers.tabular.whole import whole_number
+from bohb_service.workers.common.checkpoint import fingerprint
+from bohb_service.workers.common.draws import derived_seed
+from bohb_service.workers.common.whole import whole_number
 
 from .hyperparameters import Hyperparameters
 from .options import TARGET, PPOOptions

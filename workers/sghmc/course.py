@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
-from bohb_service.workers.tabular.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from bohb_service.workers.tabular.draws import derived_seed
+from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.common.draws import derived_seed
+from bohb_service.workers.common.surroundings import torch_threads
+from bohb_service.workers.common.whole import whole_number
 from bohb_service.workers.tabular.rows import Fold
-from bohb_service.workers.tabular.surroundings import torch_threads
-from bohb_service.workers.tabular.whole import whole_number
 from bohb_service.workers.tabular.worker import Effort
 
 from .hyperparameters import Hyperparameters

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bohb_service.workers.common.surroundings import no_warnings
 from bohb_service.workers.tabular.columns import FloatArray
-from bohb_service.workers.tabular.surroundings import no_warnings
 
 LEAST_DRAWS = 4
 """Of each chain; fewer tell nothing."""

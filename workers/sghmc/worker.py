@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bohb_service.workers.common.surroundings import no_warnings
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.options import TableOptions
 from bohb_service.workers.tabular.rows import Fold
-from bohb_service.workers.tabular.surroundings import no_warnings
 from bohb_service.workers.tabular.task import Kind
 from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, TrainedModel
 

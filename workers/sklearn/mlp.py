@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bohb_service.worker.base import EvaluationContext, Worker
-from bohb_service.workers.tabular.checkpoint import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
-from bohb_service.workers.tabular.whole import whole_epochs
+from bohb_service.workers.common.checkpoint import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
+from bohb_service.workers.common.whole import whole_epochs
 
 from .datasets import Dataset, Rows, load_dataset
 from .hyperparameters import Hyperparameters, build_space

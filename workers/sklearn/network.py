@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bohb_service.workers.tabular.surroundings import limited_threads
+from bohb_service.workers.common.surroundings import limited_threads
 
 from .datasets import Rows
 from .hyperparameters import Hyperparameters

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+
 from .columns import FloatArray
 from .saved import Member, save_model
 from .task import Task

@@ -4,7 +4,6 @@ The folder holds all that prediction needs: types of columns, classes, weights.
 """
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
+from bohb_service.workers.common.folders import whole_folder
 
 from .columns import FeatureEncoder, FloatArray
 from .task import Task
@@ -155,11 +155,7 @@ def save_model(path: Path, task: Task, members: Sequence[Member], facts: Mapping
     Raises:
         OSError: The folder cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The bin beside it takes the earlier model; all is renamed within one file system.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as bin_name:
-        made, old = Path(bin_name) / "new", Path(bin_name) / "old"
-        made.mkdir()
+    with whole_folder(path) as made:
         entries = []
         for number, member in enumerate(members):
             folder = made / f"member-{number}"
@@ -168,15 +164,6 @@ def save_model(path: Path, task: Task, members: Sequence[Member], facts: Mapping
             entries.append({"folder": folder.name, "weight": member.weight, "columns": member.encoder.to_json()})
         data = {"format": _FORMAT, "task": task.to_json(), "members": entries, "facts": dict(facts)}
         (made / _FACTS).write_text(json.dumps(data, indent=1), encoding="utf-8")
-        if not path.exists():
-            made.rename(path)
-            return
-        path.rename(old)
-        try:
-            made.rename(path)
-        except BaseException:
-            old.rename(path)
-            raise
 
 
 def load_model(path: Path | str, target: str, read: Callable[[Path], Predictor]) -> SavedModel:

@@ -14,18 +14,18 @@ import numpy as np
 from bohb_service.errors import StudyError
 from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.worker.plain import to_plain
+from bohb_service.workers.common.checkpoint import fingerprint
+from bohb_service.workers.common.draws import derived_seed
+from bohb_service.workers.common.whole import whole_number
 
-from .checkpoint import fingerprint
 from .columns import FloatArray
 from .dataset import Dataset, subsample
-from .draws import derived_seed
 from .kept import load_fold, save_evaluation, save_fold
 from .metrics import DEFAULT_METRIC, METRICS, Metric
 from .options import TableOptions
 from .rows import Fold
 from .saved import Member, Savable, save_model
 from .task import Kind
-from .whole import whole_number
 
 Report = Callable[[float, FloatArray], None]
 """Adds a point to the learning curve: a step, and the prediction for the rows of the fold that are judged on."""

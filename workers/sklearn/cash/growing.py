@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bohb_service.workers.common.draws import derived_seed
 from bohb_service.workers.tabular.columns import FloatArray
-from bohb_service.workers.tabular.draws import derived_seed
 
 from .components import Iterations
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bohb_service.workers.common.surroundings import limited_threads, no_warnings
 from bohb_service.workers.tabular.columns import FloatArray
-from bohb_service.workers.tabular.surroundings import limited_threads, no_warnings
 
 if TYPE_CHECKING:
     from .training import Fitted

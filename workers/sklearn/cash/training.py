@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bohb_service.workers.common.draws import derived_seed
 from bohb_service.workers.tabular.columns import Column, FloatArray
-from bohb_service.workers.tabular.draws import derived_seed
 from bohb_service.workers.tabular.rows import Rows
 from bohb_service.workers.tabular.splits import stratified_order
 from bohb_service.workers.tabular.task import Task

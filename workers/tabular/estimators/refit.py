@@ -7,7 +7,7 @@ from typing import Any
 
 from bohb_service.worker.base import EvaluationContext
 from bohb_service.worker.loader import load_worker
-from bohb_service.workers.tabular.draws import derived_seed
+from bohb_service.workers.common.draws import derived_seed
 from bohb_service.workers.tabular.saved import SavedModel
 
 from .evaluated import Chosen

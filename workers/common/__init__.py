@@ -1,0 +1,1 @@
+"""What targets of all kinds share: seeds, checkpoints, whole folders and budgets, limits of threads."""
