@@ -45,8 +45,8 @@ def descendants() -> set[int]:
 
 
 def seen_by(path: Path) -> set[int]:
-    """Ids of all processes that have trained a model, and of their parents, this process left out."""
-    return {int(word) for word in path.read_text().split()} - {os.getpid()}
+    """Ids of all processes that have trained a model, and of their parents, this process left out; none if none has."""
+    return {int(word) for word in path.read_text().split()} - {os.getpid()} if path.exists() else set()
 
 
 def are_gone(pids) -> bool:
