@@ -41,17 +41,21 @@ def study(name: str, work: Path, data: Path | None) -> tuple[float, int]:
     return float(results.refit["test_error"]), len(results.trials)
 
 
-def fitted(loader: str, seconds: float, resampling: str) -> tuple[float, int]:
-    """Test accuracy of `AutoMLClassifier` on a quarter of the rows, and the number of evaluations."""
+def fitted(loader: str, seconds: float, resampling: str, splits: int) -> tuple[float, int]:
+    """Test accuracy of `AutoMLClassifier` on a quarter of the rows, mean over splits, and the number of evaluations."""
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
 
     from bohb_service.workers.sklearn import AutoMLClassifier
 
     X, y = getattr(datasets, loader)(return_X_y=True)
-    X, X_test, y, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
-    search = AutoMLClassifier(time_limit=seconds, workers=CORES, resampling=resampling, random_state=0).fit(X, y)
-    return float(search.score(X_test, y_test)), len(search.leaderboard())
+    scores, evaluations = [], 0
+    for seed in range(splits):
+        train, test, labels, truth = train_test_split(X, y, test_size=0.25, stratify=y, random_state=seed)
+        search = AutoMLClassifier(time_limit=seconds, workers=CORES, resampling=resampling, random_state=seed)
+        scores.append(float(search.fit(train, labels).score(test, truth)))
+        evaluations += len(search.leaderboard())
+    return sum(scores) / splits, evaluations
 
 
 def main() -> None:
@@ -67,12 +71,12 @@ def main() -> None:
         figures: dict[str, tuple[str, str, partial[tuple[float, int]]]] = {
             "letter": ("letter, test error", "<= 0.06", partial(study, "autonet", work, None)),
             "adult": ("adult, test error", "<= 0.148", partial(study, "autonet-adult", work, arguments.data)),
-            "digits": ("digits, 90 s, test accuracy", ">= 0.98", partial(fitted, "load_digits", 90.0, "holdout")),
-            # So few rows, 426, are judged on all.
+            "digits": ("digits, 90 s, test accuracy", ">= 0.98", partial(fitted, "load_digits", 90.0, "holdout", 1)),
+            # So few rows, 426, are judged on all; and one of the 143 test rows is worth 0.007.
             "breast_cancer": (
-                "breast cancer, 60 s, test accuracy",
+                "breast cancer, 60 s, test accuracy, mean of 5 splits",
                 ">= 0.96",
-                partial(fitted, "load_breast_cancer", 60.0, "cv"),
+                partial(fitted, "load_breast_cancer", 60.0, "cv", 5),
             ),
         }
         names = arguments.names or [name for name in figures if name != "adult" or arguments.data]
