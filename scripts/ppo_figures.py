@@ -200,10 +200,6 @@ def _rival() -> str:
     return f"stable-baselines3 {version('stable_baselines3')}; both: {json.dumps(SETTINGS)}"
 
 
-def _rival() -> str:
-    return f"stable-baselines3 {version('stable_baselines3')}; both: {json.dumps(SETTINGS)}"
-
-
 def _seconds(action: Callable[[], object]) -> tuple[float, float]:
     cpu, wall = time.process_time(), time.perf_counter()
     action()

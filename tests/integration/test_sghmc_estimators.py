@@ -129,3 +129,11 @@ def test_a_column_that_is_missing_is_told():
     model = BNNRegressor(**SHORT).fit(frame, np.arange(20.0))
     with pytest.raises(ValueError, match="b"):
         model.predict(frame[["a"]])
+
+
+def test_numbers_of_numpy_are_numbers(diabetes):
+    features, values, *_ = diabetes
+    given = {name: np.int64(value) for name, value in SHORT.items()}
+    model = BNNRegressor(**given, l_rate=np.float64(0.02), chains=np.int32(1)).fit(features, values)
+    same = BNNRegressor(**SHORT, l_rate=0.02, chains=1).fit(features, values)
+    np.testing.assert_array_equal(model.predict(features), same.predict(features))

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from bohb_service.errors import StudyError
+from bohb_service.workers.ppo import copies
 from bohb_service.workers.ppo.actor import Actor, Layers
 from bohb_service.workers.ppo.cartpole import CartPoleLanes
 from bohb_service.workers.ppo.collector import Collector
 from bohb_service.workers.ppo.copies import GymnasiumLanes, open_lanes
-from bohb_service.workers.ppo.environments import interface_of, make_environment
+from bohb_service.workers.ppo.environments import interface_of, make_environment, source_digest
 from bohb_service.workers.ppo.options import PPOOptions
 from bohb_service.workers.ppo.task import Task
 from tests.ppo_environments import Corridor
@@ -305,3 +306,47 @@ def test_an_environment_of_your_own_is_a_file_and_a_name(tmp_path, monkeypatch):
         lanes, _ = lanes_of(1, env=name)
         lanes.reset(0, 1)
         assert [lanes.step(np.zeros(1, np.int64), np.array([2])).truncated[0] for _ in range(4)] == [False] * 3 + [True]
+
+
+def test_where_episodes_are_counted_they_must_have_an_end():
+    with pytest.raises(StudyError, match=r"worker_options.max_episode_steps: 'Endless-v0' does not say how long"):
+        task(env="Endless-v0", solved_at=1)
+    assert task(env="Endless-v0", solved_at=1, max_episode_steps=9).threshold == 1
+
+
+def test_categories_are_those_of_the_environment():
+    interface = task(env="Corridor-v0", env_kwargs={"observations": "discrete"}, loss="final_return").interface
+    first, last = interface.first_category, interface.first_category + interface.observations - 1
+    assert interface.see([first, last]).sum(axis=1).tolist() == [1, 1]
+    for wrong in (first - 1, last + 1, first + 0.5):
+        with pytest.raises(ValueError, match=f"must be whole numbers from {first} to {last}"):
+            interface.see([wrong])
+
+
+def test_copies_are_closed_if_a_later_one_cannot_be_made(monkeypatch):
+    closed, made = [], []
+
+    class Port(Corridor):
+        def close(self):
+            closed.append(self)
+
+    def make(*_):
+        if len(made) == 3:
+            raise StudyError("no licence is left")
+        made.append(Port())
+        return made[-1]
+
+    described = task(env="Corridor-v0", loss="final_return")
+    monkeypatch.setattr(copies, "make_environment", make)
+    with pytest.raises(StudyError, match="no licence"):
+        open_lanes(described.options, described.interface, 8)
+    assert len(closed) == 3
+
+
+def test_a_change_of_ones_own_environment_is_noticed(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("reward = 1")
+    before = source_digest(f"{path}:Mine-v0")
+    path.write_text("reward = 2")
+    assert None is source_digest("CartPole-v1") is source_digest("module:Mine-v0")
+    assert before != source_digest(f"{path}:Mine-v0") is not None

@@ -24,6 +24,11 @@ def network(sizes=(3, 5, 4, 2), activations=("tanh", "relu"), n_extra=0, seed=0)
 # Objective
 
 
+def test_a_clipped_ratio_may_be_infinite():
+    ratio, advantages = torch.tensor([torch.inf, torch.inf]), torch.tensor([1.0, 0.0])
+    assert objective_slope(ratio, advantages, 0.2).tolist() == [0.0, 0.0]
+
+
 def test_the_clipped_objective_is_that_of_the_paper():
     ratio = torch.tensor([0.5, 0.9, 1.0, 1.1, 2.0, 0.5, 0.9, 1.0, 1.1, 2.0])
     advantages = torch.tensor([2.0] * 5 + [-2.0] * 5)

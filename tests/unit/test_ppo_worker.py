@@ -87,7 +87,8 @@ def test_unknown_attribute_of_the_package():
         ({"max_episode_steps": 0}, "worker_options.max_episode_steps: must be a whole number from 1"),
         ({"solved_at": "high"}, "worker_options.solved_at: must be a number"),
         ({"window": 0}, "worker_options.window: must be a whole number from 1"),
-        ({"max_episodes": 10}, "worker_options.max_episodes: must be a whole number from 20 to"),
+        ({"max_episodes": 0}, "worker_options.max_episodes: must be a whole number from 1 to"),
+        ({"max_episodes": 10}, "worker_options.window: 20 episodes are more than the 10 of max_episodes"),
         ({"steps": 0}, "worker_options.steps: must be a whole number from 1"),
         ({"n_envs": 0}, "worker_options.n_envs: must be a whole number from 1"),
         ({"threads": 0}, "worker_options.threads: must be a whole number from 1"),
@@ -116,7 +117,24 @@ def test_fixed_hyperparameters_are_checked_and_leave_the_space():
     ) - {"discount"}
 
 
-def test_fixed_hyperparameters_are_used_unless_the_configuration_has_them():
+def test_a_long_window_needs_no_more_episodes_where_they_are_not_counted():
+    assert PPOOptions.parse({"loss": "final_return", "window": 5000}).window == 5000
+
+
+@pytest.mark.parametrize(
+    ("options", "config", "words"),
+    [
+        ({"fixed": {"discount": 0.5}}, {"discount": 0.9}, "'discount' is in the space and in worker_options.fixed"),
+        ({"update": "steps"}, {"batch_size": 8}, "'batch_size' has no effect with `update: steps`"),
+        ({}, {"rollout_steps": 64}, "'rollout_steps' has no effect with `update: episodes`"),
+    ],
+)
+def test_what_would_be_tuned_without_effect_is_refused(options, config, words):
+    with pytest.raises(SpaceError, match=words):
+        PPO(**SHORT, **options).compute(config, 1.0, context("/nowhere"))
+
+
+def test_fixed_hyperparameters_are_used():
     seen = []
 
     class Spy(PPO):
@@ -126,9 +144,9 @@ def test_fixed_hyperparameters_are_used_unless_the_configuration_has_them():
 
     worker = Spy(fixed={"discount": 0.5, "batch_size": 9}, **SHORT)
     with pytest.raises(FloatingPointError):
-        worker.compute({"batch_size": 11}, 1.0, context("/nowhere"))
+        worker.compute({"n_units_1": 11}, 1.0, context("/nowhere"))
 
-    assert (seen[0].discount, seen[0].batch_size) == (0.5, 11)
+    assert (seen[0].discount, seen[0].batch_size, seen[0].n_units_1) == (0.5, 9, 11)
 
 
 def test_the_spaces_are_the_published_ones():

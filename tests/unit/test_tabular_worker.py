@@ -50,6 +50,29 @@ def test_more_folds_do_only_those_that_were_not_done(tmp_path):
     assert worker.compute({"min_rows": 9}, 4, context(tmp_path))["info"]["folds_trained"] == 4
 
 
+def test_a_fold_that_was_done_before_a_crash_is_done(tmp_path):
+    worker = TreeTarget(data="iris", resampling="cv", folds=4, fidelity="folds")
+    first = worker.compute(CONFIG, 1, context(tmp_path))
+    again = worker.compute(CONFIG, 1, context(tmp_path))
+    assert again["loss"] == first["loss"]
+    assert again["info"]["folds_trained"] == 0
+
+
+def test_a_fold_is_done_again_for_other_options_of_the_target(tmp_path):
+    class Wider(TreeTarget):
+        EXTRA = ("least",)
+
+        def train(self, config, effort, fold, **rest):
+            return super().train({"min_rows": self.table_options.extra["least"]}, effort, fold, **rest)
+
+    losses = []
+    for folder in ("same", "same", "fresh"):
+        least = 50 if losses else 1
+        worker = Wider(data="iris", resampling="cv", folds=4, fidelity="folds", least=least)
+        losses.append(worker.compute(CONFIG, 2, context(tmp_path / folder))["loss"])
+    assert losses[0] != losses[1] == losses[2]
+
+
 def test_a_share_of_the_rows_is_a_budget(tmp_path):
     worker = TreeTarget(data="digits", fidelity="subsample")
     losses = [worker.compute(CONFIG, percent, context(tmp_path))["loss"] for percent in (2, 20, 100)]
@@ -148,6 +171,31 @@ def test_damage_of_any_file_of_a_model_is_a_clear_error(tmp_path):
         with pytest.raises(StudyError, match=r"cannot be read .*train it again"):
             load_model(tmp_path, "tree", read)
     load_model(model, "tree", read)
+
+
+@pytest.mark.parametrize("member", ["..", "/tmp", "member-0/../..", ""])
+def test_members_are_inside_of_the_model(tmp_path, member):
+    model = saved_tree(tmp_path)
+    data = json.loads((model / "model.json").read_text())
+    data["members"][0]["folder"] = member
+    (model / "model.json").write_text(json.dumps(data))
+    with pytest.raises(StudyError, match="no folder of a member"):
+        load_model(model, "tree", read)
+
+
+def test_only_models_are_replaced(tmp_path):
+    loaded = load_model(saved_tree(tmp_path / "a"), "tree", read)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("years")
+    (tmp_path / "file").write_text("more years")
+    for name in ("work", "file"):
+        with pytest.raises(StudyError, match=r"something else is there, without a model.json; it is not replaced"):
+            save_model(tmp_path / name, loaded.task, loaded.members, {"target": "tree"})
+    assert (tmp_path / "work" / "thesis.txt").read_text() == "years"
+    assert (tmp_path / "file").read_text() == "more years"
+    (tmp_path / "empty").mkdir()
+    save_model(tmp_path / "empty", loaded.task, loaded.members, {"target": "tree"})
+    load_model(tmp_path / "empty", "tree", read)
 
 
 def test_a_model_is_where_others_may_read_it(tmp_path):

@@ -14,6 +14,7 @@ from bohb_service.workers.common.folders import whole_folder
 
 from .actor import Actor, Layers
 from .environments import ActionForm, Interface
+from .hyperparameters import ACTIVATIONS
 from .normalisation import Eyes
 from .options import TARGET
 
@@ -99,6 +100,7 @@ class Agent:
             facts: Plain data to keep beside it.
 
         Raises:
+            StudyError: Something else than an agent is there.
             OSError: The folder cannot be written.
         """
         from safetensors.numpy import save_file
@@ -113,7 +115,7 @@ class Agent:
             else {"mean": self.eyes.mean.tolist(), "deviation": self.eyes.deviation.tolist()},
             "facts": dict(facts),
         }
-        with whole_folder(path) as folder:
+        with whole_folder(path, _FACTS) as folder:
             (folder / _FACTS).write_text(json.dumps(data, indent=1), encoding="utf-8")
             arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays().items()}
             save_file(arrays, folder / _WEIGHTS)
@@ -141,7 +143,7 @@ def load(path: Path | str) -> Agent:
         first, second = data["activations"]
         interface = Interface(**{**data["interface"], "actions": actions})
         agent = Agent.from_arrays(load_file(folder / _WEIGHTS), (first, second), interface, eyes)
-        agent.actor.layers(np.zeros((1, interface.observations), np.float32))
+        _check_sizes(agent)
     except FileNotFoundError as error:
         raise StudyError(
             f"{folder}: there is no agent; a study with `refit: true` leaves one, see its results"
@@ -158,3 +160,20 @@ def load(path: Path | str) -> Agent:
 def _check_format(folder: Path, data: Mapping[str, Any]) -> None:
     if data["format"] != _FORMAT or data["target"] != TARGET:
         raise StudyError(f"{folder}: not an agent of this version; train it again")
+
+
+def _check_sizes(agent: Agent) -> None:
+    """Raise if weights, scales and bounds do not fit each other, or are not finite."""
+    layers, interface, eyes = agent.actor.layers, agent.interface, agent.eyes
+    if not set(layers.activations) <= set(ACTIVATIONS):
+        raise ValueError(f"activations {layers.activations}")
+    actions = interface.actions
+    outputs = layers(np.zeros((1, interface.observations), np.float32))
+    sizes = [outputs.shape[1], *([len(actions.low), len(actions.high)] if actions.low or actions.high else [])]
+    if actions.kind == "continuous":
+        sizes.append(len(agent.actor.log_std))
+    scales = () if eyes is None else (eyes.mean, eyes.deviation)
+    if any(size != actions.size for size in sizes) or any(scale.shape != (interface.observations,) for scale in scales):
+        raise ValueError("its parts do not fit each other")
+    if not all(np.isfinite(array).all() for array in (*agent.arrays().values(), *scales)):
+        raise ValueError("numbers that are not finite")

@@ -1,5 +1,6 @@
 """Opens the lanes of an environment: copies of it, or for CartPole all of them in one."""
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,8 +49,9 @@ class GymnasiumLanes(Lanes):
 
     def close(self) -> None:
         """As `Lanes.close`."""
-        for environment in self._environments:
-            environment.close()
+        with ExitStack() as stack:
+            for environment in self._environments:
+                stack.callback(environment.close)
 
 
 def open_lanes(options: PPOOptions, interface: Interface, count: int) -> Lanes:
@@ -68,5 +70,11 @@ def open_lanes(options: PPOOptions, interface: Interface, count: int) -> Lanes:
     if spec is not None and spec.entry_point == CartPoleLanes.ENTRY_POINT and spec.id == CARTPOLE and not spec.kwargs:
         first.close()
         return CartPoleLanes(count, spec.max_episode_steps)
-    others = [make_environment(options.env, options.env_kwargs, options.step_limit) for _ in range(count - 1)]
-    return GymnasiumLanes([first, *others], interface)
+    with ExitStack() as stack:
+        stack.callback(first.close)
+        environments = [first]
+        for _ in range(count - 1):
+            environments.append(make_environment(options.env, options.env_kwargs, options.step_limit))
+            stack.callback(environments[-1].close)
+        stack.pop_all()
+    return GymnasiumLanes(environments, interface)

@@ -1,8 +1,10 @@
 """Gymnasium's environments by name: what an agent sees and does there, and clear words if they cannot be used."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,7 +85,11 @@ class Interface:
         """
         given = np.asarray(observations)
         if self.is_category:
-            seen: Floats = np.eye(self.observations, dtype=np.float32)[given.astype(np.int64) - self.first_category]
+            numbers = given - self.first_category
+            if not np.isin(numbers, np.arange(self.observations)).all():
+                last = self.first_category + self.observations - 1
+                raise ValueError(f"observations must be whole numbers from {self.first_category} to {last}")
+            seen: Floats = np.eye(self.observations, dtype=np.float32)[numbers.astype(np.int64)]
         else:
             seen = given.astype(np.float32)
         if seen.ndim != 2 or seen.shape[1] != self.observations:
@@ -118,6 +124,16 @@ def make_environment(name: str, arguments: Mapping[str, Any], step_limit: int | 
         raise StudyError(f"worker_options.env_kwargs: {dict(arguments)!r} do not suit {name!r}: {error}") from error
     except Exception as error:
         raise StudyError(f"{_KEY}: {name!r} cannot be made: {type(error).__name__}: {error}") from error
+
+
+def source_digest(name: str) -> str | None:
+    """SHA-256 of the file that registers an environment, so that a change of it is noticed; None if none is named.
+
+    Args:
+        name: As for `make_environment`.
+    """
+    path = Path(name.rpartition(":")[0]).expanduser()
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.suffix == ".py" and path.is_file() else None
 
 
 def check_registered(name: str) -> None:
@@ -190,6 +206,23 @@ def interface_of(name: str, environment: "gymnasium.Env[Any, Any]") -> Interface
         f"{_KEY}: observations of {name!r} are {seen}; ppo can see a row of numbers (Box with one axis) or one of "
         "several (Discrete); register the environment with a wrapper, such as gymnasium.wrappers.FlattenObservation"
     )
+
+
+def check_length(name: str, environment: "gymnasium.Env[Any, Any]") -> None:
+    """Raise unless episodes have a longest length: where they are counted, one that never ends would be for ever.
+
+    Args:
+        name: For messages.
+        environment: The environment.
+
+    Raises:
+        StudyError: They have none.
+    """
+    if environment.spec is None or environment.spec.max_episode_steps is None:
+        raise StudyError(
+            f"worker_options.max_episode_steps: {name!r} does not say how long an episode may be; write a number, so "
+            "that each of them ends"
+        )
 
 
 def solved_return(name: str, environment: "gymnasium.Env[Any, Any]") -> float:

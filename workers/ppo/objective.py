@@ -26,4 +26,5 @@ def objective_slope(ratio: Tensor, advantages: Tensor, clipping: float) -> Tenso
         clipping: As there.
     """
     is_free = torch.where(advantages >= 0, ratio <= 1 + clipping, ratio >= 1 - clipping)
-    return ratio * advantages * is_free
+    # Not a product: a clipped ratio may be infinite.
+    return torch.where(is_free, ratio * advantages, 0.0)

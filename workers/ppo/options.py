@@ -109,7 +109,12 @@ class PPOOptions:
         if self.n_envs is not None:
             number("n_envs", self.n_envs, 1, 4096, is_integer=True)
         number("window", self.window, 1, 10**5, is_integer=True)
-        number("max_episodes", self.max_episodes, self.window, 10**7, is_integer=True)
+        number("max_episodes", self.max_episodes, 1, 10**7, is_integer=True)
+        if self.loss == "episodes" and self.window > self.max_episodes:
+            raise StudyError(
+                f"worker_options.window: {self.window} episodes are more than the {self.max_episodes} of max_episodes, "
+                "so that nothing could be solved; lower the one or raise the other"
+            )
         number("steps", self.steps, 1, 10**10, is_integer=True)
         number("threads", self.threads, 1, 1024, is_integer=True)
         for name, value in self.fixed.items():

@@ -12,6 +12,8 @@ from .task import Task
 def mean_return(agent: Agent, task: Task, seed: int) -> float:
     """Mean sum of rewards of as many episodes as the option ``window`` says, with the likeliest actions.
 
+    An episode without an end counts up to as many steps as the option ``steps`` says.
+
     Args:
         agent: Acts.
         task: What it does.
@@ -27,7 +29,10 @@ def mean_return(agent: Agent, task: Task, seed: int) -> float:
         for number in range(options.window):
             observation, _ = environment.reset(seed=derived_seed(seed, number))
             total, is_over = 0.0, False
-            while not is_over:
+            # The likeliest actions may go in a circle, which drawn ones leave.
+            for _ in range(options.steps):
+                if is_over:
+                    break
                 observation, reward, terminated, truncated, _ = environment.step(agent.act(observation))
                 total += float(reward)
                 is_over = terminated or truncated

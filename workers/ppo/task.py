@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .environments import Interface, interface_of, make_environment, solved_return
+from bohb_service.workers.common.versions import versions
+
+from .environments import Interface, check_length, interface_of, make_environment, solved_return, source_digest
 from .options import PPOOptions
 
 
@@ -36,8 +38,9 @@ class Task:
         try:
             interface = interface_of(options.env, environment)
             threshold = options.solved_at
-            if threshold is None and options.loss == "episodes":
-                threshold = solved_return(options.env, environment)
+            if options.loss == "episodes":
+                check_length(options.env, environment)
+                threshold = solved_return(options.env, environment) if threshold is None else threshold
             return cls(options, interface, None if threshold is None else float(threshold))
         finally:
             environment.close()
@@ -48,4 +51,10 @@ class Task:
         facts = asdict(self.options)
         for name in ("space", "fixed", "model"):
             del facts[name]
-        return {**facts, "threshold": self.threshold, "update": self.options.update_unit}
+        return {
+            **facts,
+            "threshold": self.threshold,
+            "update": self.options.update_unit,
+            "source": source_digest(self.options.env),
+            "versions": versions("numpy", "torch", "gymnasium"),
+        }

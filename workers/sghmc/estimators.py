@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from bohb_service.errors import StudyError
+from bohb_service.worker.plain import to_plain
 from bohb_service.workers.tabular.columns import FeatureEncoder, FloatArray
 from bohb_service.workers.tabular.estimators.validation import as_value_error, classes_of, frame_of, values_of
 from bohb_service.workers.tabular.rows import Fold, Rows
@@ -115,31 +116,24 @@ class _BayesianEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-le
             ValueError: A parameter, or the data, is wrong.
             FloatingPointError: A chain has diverged.
         """
-        config = {field.name: getattr(self, field.name) for field in fields(Hyperparameters)}
+        config = to_plain({field.name: getattr(self, field.name) for field in fields(Hyperparameters)}, "parameters")
         frame = frame_of(self, X, is_training=True)
         target, task = self._learn_target(y)
         check_consistent_length(frame, target)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         try:
             parameters = Hyperparameters.from_config(config)
-            options = SamplingOptions.parse(
-                {
-                    "noise_prior": self.noise_prior,
-                    "adaptation": "budget",
-                    "chains": self.chains,
-                    "batch_size": self.batch_size,
-                    "keep_every": self.keep_every,
-                    "steps": self.n_steps,
-                }
-            )
+            chosen = {name: getattr(self, name) for name in ("noise_prior", "chains", "batch_size", "keep_every")}
+            given = to_plain({**chosen, "adaptation": "budget", "steps": self.n_steps}, "parameters")
+            options = SamplingOptions.parse(given)
             encoder = FeatureEncoder.fit(frame, tuple(self.categorical or ()))
             features = encoder.transform(frame)
             fold = Fold(task, encoder, Rows(features, target), Rows(features[:0], target[:0]), "")
-            networks = sample_networks(parameters, Effort("steps", self.n_steps), fold, options=options, seed=seed)
+            networks = sample_networks(parameters, Effort("steps", options.steps), fold, options=options, seed=seed)
         except StudyError as error:
             raise as_value_error(error) from error
         self.info_ = dict(networks.info)
-        facts = {"target": TARGET, "config": config, "budget": self.n_steps, "fidelity": "steps"}
+        facts = {"target": TARGET, "config": config, "budget": options.steps, "fidelity": "steps"}
         self.model_ = BayesianModel(task, (Member(1.0, encoder, networks),), facts)
         return self
 

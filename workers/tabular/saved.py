@@ -4,6 +4,7 @@ The folder holds all that prediction needs: types of columns, classes, weights.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _FACTS = "model.json"
+_MEMBER = re.compile(r"member-[0-9]+")
 
 
 class Predictor(Protocol):
@@ -153,9 +155,10 @@ def save_model(path: Path, task: Task, members: Sequence[Member], facts: Mapping
         facts: Plain data to keep beside it; ``target`` says which target can read it.
 
     Raises:
+        StudyError: Something else than a model is there.
         OSError: The folder cannot be written.
     """
-    with whole_folder(path) as made:
+    with whole_folder(path, _FACTS) as made:
         entries = []
         for number, member in enumerate(members):
             folder = made / f"member-{number}"
@@ -209,4 +212,6 @@ def _read_facts(folder: Path, target: str) -> Mapping[str, Any]:
 
 def _read_member(folder: Path, entry: Mapping[str, Any], read: Callable[[Path], Predictor]) -> Member:
     encoder = FeatureEncoder.from_json(entry["columns"])
-    return Member(float(entry["weight"]), encoder, read(folder / Path(entry["folder"]).name))
+    if not _MEMBER.fullmatch(entry["folder"]):
+        raise ValueError(f"no folder of a member: {entry['folder']!r}")
+    return Member(float(entry["weight"]), encoder, read(folder / entry["folder"]))

@@ -16,6 +16,7 @@ from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.worker.plain import to_plain
 from bohb_service.workers.common.checkpoint import fingerprint
 from bohb_service.workers.common.draws import derived_seed
+from bohb_service.workers.common.versions import versions
 from bohb_service.workers.common.whole import whole_number
 
 from .columns import FloatArray
@@ -31,6 +32,8 @@ Report = Callable[[float, FloatArray], None]
 """Adds a point to the learning curve: a step, and the prediction for the rows of the fold that are judged on."""
 
 _FULL = 100.0
+_LIBRARIES = ("numpy", "scikit-learn", "torch", "xgboost", "lightgbm")
+"""Other versions of these compute other bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ class TabularWorker(Worker):
             folder = context.directory / f"fold-{number}"
             folder.mkdir(mode=0o700, exist_ok=True)
             seed = derived_seed(context.seed, number)
-            mark = self.mark(config, fold, seed)
+            mark = self.mark(config, fold, seed, options=dict(self.table_options.extra), versions=versions(*_LIBRARIES))
             prediction = load_fold(folder, mark) if reuses else None
             if prediction is None:
                 report = self._reporter(fold, context) if n_folds == 1 else _ignore
@@ -209,7 +212,7 @@ class TabularWorker(Worker):
                 facts=self._facts(config, budget),
             )
         info: dict[str, Any] = {"fold_losses": losses} if n_folds > 1 else {}
-        info |= infos[0] if n_folds == 1 else {"folds_trained": len(infos)}
+        info |= infos[0] if n_folds == 1 and infos else {"folds_trained": len(infos)}
         return {"loss": float(np.mean(losses)), "info": {**info, "seconds": time.perf_counter() - began}}
 
     def refit(self, config: Mapping[str, Any], budget: float, context: EvaluationContext) -> Mapping[str, Any]:
