@@ -148,7 +148,7 @@ def cycle(arguments: argparse.Namespace) -> bool:
         f"solved: {solved} of 9 (target: 9); episodes of each: {', '.join(map(str, episodes))}",
         f"the saved agent, without randomness, 20 new episodes: mean return {found.get('agent_return', 'none')}",
     ]
-    write("cycle", lines)
+    write(f"cycle_{arguments.seed}" if arguments.seed else "cycle", lines)
     return minutes <= MINUTES and mean <= EPISODES and solved == 9
 
 

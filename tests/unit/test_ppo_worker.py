@@ -349,6 +349,13 @@ def test_a_saved_agent_that_is_missing_or_damaged_is_told(tmp_path):
     facts.write_text("{")
     with pytest.raises(StudyError, match="the agent cannot be read"):
         load(tmp_path / "agent")
+    data = json.loads(text)
+    scales = {"mean": [0.0] * 3, "deviation": [1.0] * 3}
+    actions = {**data["interface"], "actions": {**data["interface"]["actions"], "size": 3}}
+    for wrong in ({"activations": ["tnah", "tanh"]}, {"observations": scales}, {"interface": actions}):
+        facts.write_text(json.dumps({**data, **wrong}))
+        with pytest.raises(StudyError, match="the agent cannot be read"):
+            load(tmp_path / "agent")
     agent.save(tmp_path / "agent", {})
     load(tmp_path / "agent")
     (tmp_path / "agent" / "weights.safetensors").write_bytes(b"x")

@@ -101,6 +101,10 @@ def test_unknown_attribute_of_the_package():
         ({"threads": 0}, "worker_options.threads: must be a whole number from 1"),
         ({"fidelity": "step"}, "worker_options.fidelity: 'step'; did you mean 'steps'"),
         ({"metric": "nl"}, "worker_options.metric: 'nl'; did you mean 'nll'"),
+        (
+            {"fidelity": "subsample", "steps": 200, "adaptation": 300},
+            "adaptation: 300 steps are more than",
+        ),
     ],
 )
 def test_wrong_options_are_refused_by_class_and_space(options, words):

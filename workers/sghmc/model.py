@@ -142,4 +142,8 @@ def read_networks(folder: Path) -> SampledNetworks:
             f"{folder / _SAMPLES}: samples of shape {samples.shape} and type {samples.dtype} do not fit networks with "
             f"{layout.size} parameters of type float64"
         )
+    if preparation.mean.shape != (layout.n_inputs,) or preparation.deviation.shape != (layout.n_inputs,):
+        raise StudyError(f"{folder / _FACTS}: the preparation does not fit networks with {layout.n_inputs} inputs")
+    if not np.isfinite(samples).all():
+        raise StudyError(f"{folder / _SAMPLES}: samples that are not finite")
     return SampledNetworks(layout, preparation, scale, samples)
