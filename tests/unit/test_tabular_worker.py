@@ -9,6 +9,7 @@ from sklearn.datasets import load_iris
 
 from bohb_service.errors import StudyError
 from bohb_service.worker.base import EvaluationContext
+from bohb_service.workers.tabular import worker as tabular_worker
 from bohb_service.workers.tabular.kept import load_evaluation
 from bohb_service.workers.tabular.metrics import METRICS
 from bohb_service.workers.tabular.saved import load_model, save_model
@@ -71,6 +72,13 @@ def test_a_fold_is_done_again_for_other_options_of_the_target(tmp_path):
         worker = Wider(data="iris", resampling="cv", folds=4, fidelity="folds", least=least)
         losses.append(worker.compute(CONFIG, 2, context(tmp_path / folder))["loss"])
     assert losses[0] != losses[1] == losses[2]
+
+
+def test_what_was_computed_with_other_libraries_is_computed_again(tmp_path, monkeypatch):
+    worker = TreeTarget(data="iris", resampling="cv", folds=4, fidelity="folds")
+    worker.compute(CONFIG, 2, context(tmp_path))
+    monkeypatch.setattr(tabular_worker, "versions", lambda *_: {"numpy": "another"})
+    assert worker.compute(CONFIG, 2, context(tmp_path))["info"]["folds_trained"] == 2
 
 
 def test_a_share_of_the_rows_is_a_budget(tmp_path):

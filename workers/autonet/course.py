@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from bohb_service.errors import StudyError
 from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -99,7 +98,6 @@ def train_network(
         FloatingPointError: The training diverged.
     """
     allowance = Allowance.of(effort, options.horizon)
-    mark = f"{mark} torch {torch.__version__} numpy {np.__version__}"
     with torch_threads(options.threads, "sklearn.linear_model"):
         preparation, objective, training = _begin(parameters, fold, options, seed)
         resumed = _resume(training, allowance, load_checkpoint(path, mark, allowance.epochs))

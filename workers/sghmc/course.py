@@ -146,7 +146,6 @@ def sample_networks(
     """
     steps = steps_of(effort, options)
     adapting = adapting_steps(parameters, steps, options)
-    mark = f"{mark} torch {torch.__version__} numpy {np.__version__}"
     with torch_threads(options.threads, "sklearn.linear_model"):
         began = time.perf_counter()
         chains = Chains(parameters, fold, options, seed)

@@ -53,8 +53,12 @@ class Dataset:
         if isinstance(options.test, Mapping):
             leave_out.add(str(options.test.get("column")))
         self._frame = _features(development, leave_out, options, table.name)
-        self._categorical = self._categorical_columns()
-        self._test_frame, self._test_target = self._checked_test(test, name, f"{where} of the test part")
+        try:
+            encoder = FeatureEncoder.fit(self._frame, options.categorical)
+        except StudyError as error:
+            raise StudyError(f"{self.name}: {error}") from error
+        self._categorical = frozenset(column.name for column in encoder.columns if column.is_categorical)
+        self._test_frame, self._test_target = self._checked_test(test, encoder, name, f"{where} of the test part")
         self._splits = self._split()
         self._folds: dict[int, Fold] = {}
 
@@ -88,15 +92,8 @@ class Dataset:
         """All development rows to learn from, the test rows to judge on."""
         return self._make(np.arange(len(self._target)), self._test_frame, self._test_target)
 
-    def _categorical_columns(self) -> frozenset[str]:
-        try:
-            encoder = FeatureEncoder.fit(self._frame, self._options.categorical)
-        except StudyError as error:
-            raise StudyError(f"{self.name}: {error}") from error
-        return frozenset(column.name for column in encoder.columns if column.is_categorical)
-
     def _checked_test(
-        self, test: "pd.DataFrame | None", target: str, where: str
+        self, test: "pd.DataFrame | None", encoder: FeatureEncoder, target: str, where: str
     ) -> "tuple[pd.DataFrame, NDArray[Any]]":
         """Rows and target of the test part, of which each column and each label is one that can be predicted from."""
         if test is None:
@@ -104,7 +101,7 @@ class Dataset:
         if target not in test.columns:
             raise StudyError(f"{where} is missing; {_or_which(target, test.columns)}")
         try:
-            FeatureEncoder.fit(self._frame, self._categorical).transform(test)
+            encoder.transform(test)
         except StudyError as error:
             raise StudyError(f"{self.name}, test part: {error}") from error
         return test, self.task.encode(test[target], where)

@@ -188,7 +188,7 @@ class TabularWorker(Worker):
             folder = context.directory / f"fold-{number}"
             folder.mkdir(mode=0o700, exist_ok=True)
             seed = derived_seed(context.seed, number)
-            mark = self.mark(config, fold, seed, options=dict(self.table_options.extra), versions=versions(*_LIBRARIES))
+            mark = self.mark(config, fold, seed, options=dict(self.table_options.extra)) if reuses else ""
             prediction = load_fold(folder, mark) if reuses else None
             if prediction is None:
                 report = self._reporter(fold, context) if n_folds == 1 else _ignore
@@ -268,9 +268,12 @@ class TabularWorker(Worker):
             config: Of the training.
             fold: Of the training.
             seed: Of the training.
-            **facts: What else it depends on, e.g. versions of libraries.
+            **facts: What else it depends on, beside the versions of libraries.
         """
-        return fingerprint(target=self.NAME, config=dict(config), fold=fold.mark, seed=seed, **facts)
+        made_with = versions(*_LIBRARIES)
+        return fingerprint(
+            target=self.NAME, config=dict(config), fold=fold.mark, seed=seed, versions=made_with, **facts
+        )
 
     def _plan(self, budget: float) -> tuple[Effort, int, float]:
         """What each training may spend, how many folds there are, and what share of the rows it gets."""

@@ -131,7 +131,7 @@ class SklearnPipeline(TabularWorker):
             return self._train(recipe, recipe.iterations(effort.budget), effort, part, folder)
 
     def _train(self, recipe: "Recipe", iterations: int, effort: Effort, fold: Fold, folder: Path) -> PipelineModel:
-        mark = self.mark(recipe.config, fold, recipe.seed, versions=_versions())
+        mark = self.mark(recipe.config, fold, recipe.seed)
         resumes = recipe.learner.iterations is not None and recipe.learner.iterations.resumes
         start = _resumed(folder, mark, iterations) if resumes else None
         taken_over = 0 if start is None else start.iterations
@@ -180,10 +180,3 @@ def _preprocessors(options: Mapping[str, Any], kind: Kind) -> tuple[Preprocessor
                 f"worker_options.preprocessors: no preprocessor {name!r}; {hint} choose from: {', '.join(there)}"
             )
     return tuple(step for step in there.values() if wanted is None or step.name in ("none", *wanted))
-
-
-def _versions() -> dict[str, str]:
-    """Versions of what computes: others compute other bits."""
-    import sklearn
-
-    return {"numpy": np.__version__, "sklearn": sklearn.__version__}

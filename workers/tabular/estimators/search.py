@@ -21,6 +21,8 @@ _WAIT_S = 0.25
 _GRACE_S = 1.0
 _CLEAN_LOOKS = 2
 _PAUSE_S = 0.05
+_TIDY_SHARE = 0.02
+"""Of the time, at most, so that a large run directory does not keep a core busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +125,19 @@ def search(
         description: What its worker class says of itself.
         workers: Number of processes.
         deadline: By `time.monotonic`; what still runs a moment later is given up.
-        tidy: Called again and again meanwhile.
+        tidy: Called again and again meanwhile, the less often the longer it takes.
 
     Raises:
         BohbError: As `StudyRun` does.
     """
     try:
         with StudyRun(study, directory, workers=workers, description=description) as run:
+            next_tidy = 0.0
             while not run.wait(_WAIT_S):
-                tidy()
+                began = time.monotonic()
+                if began >= next_tidy:
+                    tidy()
+                    next_tidy = began + (time.monotonic() - began) / _TIDY_SHARE
                 if time.monotonic() > deadline + _GRACE_S:
                     run.abort()
     except BaseException:
