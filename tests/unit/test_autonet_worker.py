@@ -1,8 +1,5 @@
 import json
-import subprocess
-import sys
 import zipfile
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +10,7 @@ from ConfigSpace import CategoricalHyperparameter
 
 from bohb_service.errors import SpaceError, StudyError
 from bohb_service.study import load_study
-from bohb_service.worker.base import EvaluationContext, Worker
+from bohb_service.worker.base import EvaluationContext
 from bohb_service.workers.autonet import AutoNet, load
 from bohb_service.workers.autonet.course import Allowance, epochs_within
 from bohb_service.workers.autonet.hyperparameters import Hyperparameters
@@ -68,31 +65,6 @@ def iris():
 
 
 # Package, options, configurations
-
-
-def test_installed_under_its_entry_point():
-    (entry,) = entry_points(group="bohb_service.workers", name="autonet")
-    assert entry.load() is AutoNet
-    assert issubclass(AutoNet, Worker)
-
-
-def test_importing_the_package_or_making_the_space_does_not_import_pytorch():
-    code = (
-        "import sys, bohb_service.workers.autonet as target\n"
-        "heavy = {'torch', 'sklearn', 'pandas', 'numpy', 'ConfigSpace', 'scipy'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-        "worker = target.AutoNet(data='letter', space='full')\n"
-        "worker.configuration_space(space='full')\n"
-        "assert not {'torch', 'sklearn', 'pandas'} & set(sys.modules), sorted(sys.modules)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-def test_unknown_attribute_of_the_package():
-    import bohb_service.workers.autonet as target
-
-    with pytest.raises(AttributeError, match="Nonsense"):
-        target.Nonsense  # noqa: B018
 
 
 @pytest.mark.parametrize(

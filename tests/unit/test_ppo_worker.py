@@ -2,7 +2,6 @@ import json
 import math
 import subprocess
 import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import gymnasium
@@ -11,7 +10,7 @@ import pytest
 
 from bohb_service.errors import SpaceError, StudyError
 from bohb_service.study import load_study
-from bohb_service.worker.base import EvaluationContext, Worker
+from bohb_service.worker.base import EvaluationContext
 from bohb_service.workers.ppo import PPO, load, train_ppo
 from bohb_service.workers.ppo.options import PPOOptions
 from bohb_service.workers.ppo.trial import run_trial
@@ -46,30 +45,6 @@ class CountingPPO(PPO):
 
 
 # Package, options
-
-
-def test_installed_under_its_entry_point():
-    (entry,) = entry_points(group="bohb_service.workers", name="ppo")
-    assert entry.load() is PPO
-    assert issubclass(PPO, Worker)
-
-
-def test_importing_the_package_or_making_the_space_does_not_import_pytorch():
-    code = (
-        "import sys, bohb_service.workers.ppo as target\n"
-        "heavy = {'torch', 'gymnasium', 'numpy', 'ConfigSpace', 'scipy'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-        "target.PPO(space='full').configuration_space(space='full')\n"
-        "assert not {'torch', 'sklearn', 'pandas'} & set(sys.modules), sorted(sys.modules)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-def test_unknown_attribute_of_the_package():
-    import bohb_service.workers.ppo as target
-
-    with pytest.raises(AttributeError, match="Nonsense"):
-        target.Nonsense  # noqa: B018
 
 
 @pytest.mark.parametrize(

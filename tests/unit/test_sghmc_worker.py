@@ -1,7 +1,4 @@
 import io
-import subprocess
-import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +8,7 @@ from scipy.stats import norm
 
 from bohb_service.errors import SpaceError, StudyError
 from bohb_service.study import load_study
-from bohb_service.worker.base import EvaluationContext, Worker
+from bohb_service.worker.base import EvaluationContext
 from bohb_service.workers.sghmc import SGHMC, BayesianModel, load
 from bohb_service.workers.sghmc.course import Chains
 from bohb_service.workers.sghmc.hyperparameters import Hyperparameters
@@ -59,31 +56,6 @@ def tables(tmp_path_factory):
 
 
 # Package, options, configurations
-
-
-def test_installed_under_its_entry_point():
-    (entry,) = entry_points(group="bohb_service.workers", name="sghmc")
-    assert entry.load() is SGHMC
-    assert issubclass(SGHMC, Worker)
-
-
-def test_importing_the_package_or_making_the_space_does_not_import_pytorch():
-    code = (
-        "import sys, bohb_service.workers.sghmc as target\n"
-        "heavy = {'torch', 'sklearn', 'pandas', 'numpy', 'ConfigSpace', 'scipy', 'arviz'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-        "worker = target.SGHMC(data='diabetes')\n"
-        "worker.configuration_space(data='diabetes')\n"
-        "assert not {'torch', 'sklearn', 'pandas', 'arviz'} & set(sys.modules), sorted(sys.modules)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-def test_unknown_attribute_of_the_package():
-    import bohb_service.workers.sghmc as target
-
-    with pytest.raises(AttributeError, match="Nonsense"):
-        target.Nonsense  # noqa: B018
 
 
 @pytest.mark.parametrize(

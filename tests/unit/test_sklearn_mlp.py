@@ -1,9 +1,6 @@
 import dataclasses
 import hashlib
-import subprocess
-import sys
 import zipfile
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from bohb_service.errors import SpaceError, StudyError
 from bohb_service.study import load_study
-from bohb_service.worker.base import EvaluationContext, Worker
+from bohb_service.worker.base import EvaluationContext
 from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bohb_service.workers.sklearn import SklearnMLP, datasets
 from bohb_service.workers.sklearn.datasets import load_dataset, load_letter
@@ -150,24 +147,6 @@ def test_standardising_uses_the_reference_and_survives_constant_features():
 # Options and space
 
 
-def test_installed_under_its_entry_point():
-    (entry,) = entry_points(group="bohb_service.workers", name="sklearn-mlp")
-    assert entry.load() is SklearnMLP
-    assert issubclass(SklearnMLP, Worker)
-
-
-def test_importing_the_package_or_making_the_space_does_not_import_scikit_learn():
-    code = (
-        "import sys, bohb_service.workers.sklearn as target\n"
-        "heavy = {'sklearn', 'numpy', 'ConfigSpace', 'scipy'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-        "worker = target.SklearnMLP(dataset='letter')\n"
-        "worker.configuration_space(dataset='letter')\n"
-        "assert 'sklearn' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -187,13 +166,6 @@ def test_wrong_options_are_refused_by_class_and_space(options, words):
 def test_load_dataset_refuses_unknown_names():
     with pytest.raises(StudyError, match="did you mean 'iris'"):
         load_dataset("irs")
-
-
-def test_unknown_attribute_of_the_package():
-    import bohb_service.workers.sklearn as target
-
-    with pytest.raises(AttributeError, match="Nonsense"):
-        target.Nonsense  # noqa: B018
 
 
 def test_space_matches_the_hyperparameters_and_has_a_condition():

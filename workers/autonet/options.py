@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from bohb_service.workers.tabular.options import number, one_of
+from bohb_service.workers.common.checks import number, one_of
 
 from .spaces import SPACES
 

@@ -3,8 +3,9 @@
 Importing this package is cheap; PyTorch and Gymnasium are imported by the process that trains or acts.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bohb_service.workers.common.lazy import lazy_names
 
 if TYPE_CHECKING:
     from .agent import Agent, load
@@ -13,18 +14,4 @@ if TYPE_CHECKING:
 
 __all__ = ["PPO", "Agent", "load", "train_ppo"]
 
-_HOMES = {"PPO": "worker", "Agent": "agent", "load": "agent", "train_ppo": "plain"}
-
-
-def __getattr__(name: str) -> Any:
-    """The public class or function, imported when it is first asked for.
-
-    Args:
-        name: Attribute that the module does not have yet.
-
-    Raises:
-        AttributeError: It is none of them.
-    """
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+__getattr__ = lazy_names(__name__, {"PPO": "worker", "Agent": "agent", "load": "agent", "train_ppo": "plain"})

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from bohb_service.errors import StudyError
-from bohb_service.suggestions import did_you_mean
-from bohb_service.workers.tabular.options import number, one_of
+from bohb_service.workers.common.checks import known, number, one_of, text
 
 from .hyperparameters import check_value
 from .spaces import SPACES
@@ -70,11 +69,7 @@ class PPOOptions:
         Raises:
             StudyError: A name or a value is wrong.
         """
-        names = [entry.name for entry in fields(cls)]
-        for key in options:
-            if key not in names:
-                hint = did_you_mean(key, names) or f"there are: {', '.join(sorted(names))}"
-                raise StudyError(f"worker_options.{key}: no such option; {hint}")
+        known(options, [entry.name for entry in fields(cls)])
         made = cls(**options)
         made._check()
         return made
@@ -92,10 +87,9 @@ class PPOOptions:
         return self.max_episode_steps
 
     def _check(self) -> None:
-        for key in ("env", "model"):
-            value = getattr(self, key)
-            if (value is not None or key == "env") and (not isinstance(value, str) or not value):
-                raise StudyError(f"worker_options.{key}: must be text, not {value!r}")
+        text("env", self.env)
+        if self.model is not None:
+            text("model", self.model)
         for key in ("env_kwargs", "fixed"):
             if not isinstance(getattr(self, key), Mapping):
                 raise StudyError(f"worker_options.{key}: must be a mapping of names to values")

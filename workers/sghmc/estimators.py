@@ -1,23 +1,23 @@
 """Bayesian neural networks as scikit-learn estimators: one configuration, without a search."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from bohb_service.errors import StudyError
 from bohb_service.worker.plain import to_plain
 from bohb_service.workers.tabular.columns import FeatureEncoder, FloatArray
+from bohb_service.workers.tabular.estimators.tables import LabelMixin, TableEstimator
 from bohb_service.workers.tabular.estimators.validation import as_value_error, classes_of, frame_of, values_of
 from bohb_service.workers.tabular.rows import Fold, Rows
-from bohb_service.workers.tabular.saved import Member, save_model
+from bohb_service.workers.tabular.saved import Member
 from bohb_service.workers.tabular.task import Task
 from bohb_service.workers.tabular.worker import Effort
 
@@ -30,7 +30,7 @@ from .saved import BayesianModel, networks_of
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class _BayesianEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
+class _BayesianEstimator(TableEstimator):
     """What both kinds have in common.
 
     Args:
@@ -81,26 +81,6 @@ class _BayesianEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-le
         (member,) = self.model_.members
         return diagnose(networks_of(member).traces(member.encoder.transform(frame_of(self, X, is_training=False))))
 
-    def save(self, path: Path | str) -> None:
-        """Write the networks, without pickles, as a folder that `load` reads.
-
-        Args:
-            path: Of the folder; an earlier model there is replaced.
-
-        Raises:
-            NotFittedError: `fit` was not called.
-            OSError: The folder cannot be written.
-        """
-        check_is_fitted(self, "model_")
-        save_model(Path(path), self.model_.task, self.model_.members, self.model_.facts)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
-
     @abstractmethod
     def _learn_target(self, y: Any) -> tuple[NDArray[Any], Task]:
         """Class numbers or values, and what is predicted; remembers the classes."""
@@ -136,10 +116,6 @@ class _BayesianEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-le
         facts = {"target": TARGET, "config": config, "budget": options.steps, "fidelity": "steps"}
         self.model_ = BayesianModel(task, (Member(1.0, encoder, networks),), facts)
         return self
-
-    def _frame(self, X: Any) -> Any:
-        check_is_fitted(self, "model_")
-        return frame_of(self, X, is_training=False)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -211,37 +187,20 @@ class BNNRegressor(RegressorMixin, _BayesianEstimator):  # type: ignore[misc]  #
             ValueError: The data is wrong.
             NotFittedError: `fit` was not called.
         """
-        frame = self._frame(X)
-        try:
-            return self.model_.predictive(frame)
-        except StudyError as error:
-            raise as_value_error(error) from error
+        found: Predictive = self._asked("predictive", X)
+        return found
 
     def _learn_target(self, y: Any) -> tuple[NDArray[Any], Task]:
         return values_of(y), Task("regression")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BNNClassifier(ClassifierMixin, _BayesianEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class BNNClassifier(LabelMixin, _BayesianEstimator):
     """Classes from networks sampled by adaptive SGHMC.
 
     Attributes:
         classes_: The labels, sorted; the columns of `predict_proba`.
     """
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The likeliest labels, shape ``(n,)``.
-
-        Args:
-            X: As for `fit`, with the same columns.
-
-        Raises:
-            ValueError: The data is wrong.
-            NotFittedError: `fit` was not called.
-        """
-        numbers = self.predict_proba(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[numbers]
-        return labels
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Probabilities of ``classes_``, shape ``(n, classes)``: the means over the networks.
@@ -253,11 +212,8 @@ class BNNClassifier(ClassifierMixin, _BayesianEstimator):  # type: ignore[misc] 
             ValueError: The data is wrong.
             NotFittedError: `fit` was not called.
         """
-        frame = self._frame(X)
-        try:
-            return self.model_.predict_proba(frame)
-        except StudyError as error:
-            raise as_value_error(error) from error
+        shares: FloatArray = self._asked("predict_proba", X)
+        return shares
 
     def _learn_target(self, y: Any) -> tuple[NDArray[Any], Task]:
         self.classes_, numbers = classes_of(y)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from bohb_service.errors import StudyError
-from bohb_service.workers.tabular.options import number, one_of
+from bohb_service.workers.common.checks import number, one_of
 
 TARGET = "sghmc"
 """Name of the target in study files and saved models."""

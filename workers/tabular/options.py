@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from bohb_service.errors import StudyError
-from bohb_service.suggestions import did_you_mean
+from bohb_service.workers.common.checks import boolean, known, names, number, one_of, text
 
 from .metrics import METRICS
 from .task import KINDS, Kind
@@ -64,11 +64,7 @@ class TableOptions:
             StudyError: A name or a value is wrong.
         """
         common = [entry.name for entry in fields(cls) if entry.name != "extra"]
-        for key in options:
-            if key not in common and key not in extra:
-                known = sorted([*common, *extra])
-                hint = did_you_mean(key, known) or f"there are: {', '.join(known)}"
-                raise StudyError(f"worker_options.{key}: no such option; {hint}")
+        known(options, [*common, *extra])
         own = {key: value for key, value in options.items() if key in common}
         for key in ("categorical", "drop"):
             if key in own:
@@ -78,10 +74,10 @@ class TableOptions:
         return made
 
     def _check(self, fidelities: Collection[str]) -> None:
-        _text("data", self.data)
+        text("data", self.data)
         for key in ("target", "model"):
             if getattr(self, key) is not None:
-                _text(key, getattr(self, key))
+                text(key, getattr(self, key))
         one_of("task", self.task, (None, *KINDS))
         metrics = [name for name, metric in METRICS.items() if self.task in (None, metric.kind)]
         one_of("metric", self.metric, (None, *metrics))
@@ -94,60 +90,6 @@ class TableOptions:
         number("split_seed", self.split_seed, 0, 2**31, is_integer=True)
         boolean("keep", self.keep)
         _check_test(self.test)
-
-
-def one_of(key: str, value: Any, choices: Collection[Any]) -> None:
-    """Raise unless the value is one of the choices.
-
-    Raises:
-        StudyError: It is not.
-    """
-    if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in choices):
-        known = [str(choice) for choice in choices if choice is not None]
-        hint = did_you_mean(value, known)
-        raise StudyError(
-            f"worker_options.{key}: {value!r}; {f'{hint} ' if hint else ''}choose from: {', '.join(known)}"
-        )
-
-
-def number(key: str, value: Any, low: float, high: float, *, is_integer: bool = False, is_open: bool = False) -> None:
-    """Raise unless the value is a number of a range.
-
-    Raises:
-        StudyError: It is not.
-    """
-    kinds = (int,) if is_integer else (int, float)
-    is_number = isinstance(value, kinds) and not isinstance(value, bool)
-    if not is_number or not (low < value < high if is_open else low <= value <= high):
-        what = "a whole number" if is_integer else "a number"
-        span = f"between {low:g} and {high:g}, both excluded" if is_open else f"from {low:g} to {high:g}"
-        raise StudyError(f"worker_options.{key}: must be {what} {span}, not {value!r}")
-
-
-def boolean(key: str, value: Any) -> None:
-    """Raise unless the value is true or false.
-
-    Raises:
-        StudyError: It is not.
-    """
-    if not isinstance(value, bool):
-        raise StudyError(f"worker_options.{key}: must be true or false, not {value!r}")
-
-
-def names(key: str, value: Any, what: str = "names") -> tuple[str, ...]:
-    """The value as a tuple, if it is a list of names.
-
-    Raises:
-        StudyError: It is not.
-    """
-    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
-        raise StudyError(f"worker_options.{key}: must be a list of {what}, not {value!r}")
-    return tuple(value)
-
-
-def _text(key: str, value: Any) -> None:
-    if not isinstance(value, str) or not value:
-        raise StudyError(f"worker_options.{key}: must be text, not {value!r}")
 
 
 _TEST_FORMS = "a share below 1, 0 for none, a file, {first: N}, {last: N} or {column: NAME, value: V}"

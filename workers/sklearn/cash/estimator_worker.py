@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bohb_service.errors import SpaceError, StudyError
+from bohb_service.workers.common.checks import one_of
 from bohb_service.workers.common.whole import whole_number
-from bohb_service.workers.tabular.options import one_of
 from bohb_service.workers.tabular.rows import Fold
 from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, TrainedModel
 

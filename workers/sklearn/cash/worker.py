@@ -9,8 +9,8 @@ import numpy as np
 from bohb_service.errors import StudyError
 from bohb_service.suggestions import did_you_mean
 from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.common.checks import names
 from bohb_service.workers.tabular.dataset import subsample
-from bohb_service.workers.tabular.options import names
 from bohb_service.workers.tabular.rows import Fold
 from bohb_service.workers.tabular.task import Kind
 from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, TrainedModel

@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
@@ -28,7 +27,7 @@ from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.dataset import Dataset
 from bohb_service.workers.tabular.metrics import DEFAULT_METRIC, METRICS
 from bohb_service.workers.tabular.options import TableOptions
-from bohb_service.workers.tabular.saved import SavedModel, save_model
+from bohb_service.workers.tabular.saved import SavedModel
 from bohb_service.workers.tabular.task import Kind, Task
 
 from . import fitted
@@ -37,6 +36,7 @@ from .evaluated import best_evaluated, choose, prune
 from .inputs import DATA_FILE, TrainingTable
 from .refit import refitted
 from .search import Budgets, search, study_of
+from .tables import TableEstimator
 from .validation import as_value_error, frame_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ _DEFAULT_WORKERS = 2
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
+class TabularEstimator(TableEstimator):
     """Searches models for a table on this machine and predicts with an ensemble of them.
 
     `fit` writes the rows to ``data.npz`` of a run directory, and runs a study there: a master in this process, and
@@ -260,26 +260,6 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
         check_is_fitted(self, "model_")
         return fitted.cv_results(self.run_)
 
-    def save(self, path: Path | str) -> None:
-        """Write the ensemble, without pickles, as a folder that the target's ``load`` reads.
-
-        Args:
-            path: Of the folder; an earlier model there is replaced.
-
-        Raises:
-            StudyError: Nothing was learned.
-            OSError: The folder cannot be written.
-        """
-        check_is_fitted(self, "model_")
-        save_model(Path(path), self._task, self.model_.members, self.model_.facts)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
-
     def _check_settings(self) -> None:
         for name, least in (("ensemble_size", 1), ("evaluations", 1), ("workers", 0), ("memory_limit", 1)):
             value = getattr(self, name)
@@ -361,9 +341,5 @@ class TabularEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-lear
 
     def _predicted(self, X: Any) -> FloatArray:
         """Probabilities or values."""
-        check_is_fitted(self, "model_")
-        frame = frame_of(self, X, is_training=False)
-        try:
-            return self.model_.average(frame)
-        except StudyError as error:
-            raise as_value_error(error) from error
+        predicted: FloatArray = self._asked("average", X)
+        return predicted

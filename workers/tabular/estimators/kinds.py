@@ -4,16 +4,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import RegressorMixin
 
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.task import Task
 
 from .base import TabularEstimator
+from .tables import LabelMixin
 from .validation import classes_of, values_of
 
 
-class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class TabularClassifier(LabelMixin, TabularEstimator):
     """A `TabularEstimator` that predicts classes.
 
     Attributes:
@@ -21,20 +22,6 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):  # type: ignore[misc
     """
 
     KIND = "classification"
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The likeliest labels, shape ``(n,)``.
-
-        Args:
-            X: As for `fit`, with the same columns.
-
-        Raises:
-            ValueError: The data is wrong.
-            NotFittedError: `fit` was not called.
-        """
-        numbers = self.predict_proba(X).argmax(axis=1)
-        labels: NDArray[Any] = self.classes_[numbers]
-        return labels
 
     def predict_proba(self, X: Any) -> FloatArray:
         """Probabilities of ``classes_``, shape ``(n, classes)``.
