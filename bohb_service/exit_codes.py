@@ -18,6 +18,8 @@ class ExitCode(IntEnum):
     """No master answers, or the port is taken."""
     RUN_DIRECTORY = 5
     """The run directory or its journal cannot be used."""
+    NO_MODEL = 6
+    """The search ended, but the final training failed."""
     TRY_AGAIN = 75
     """Stopped on request before the end; the same command goes on (EX_TEMPFAIL)."""
     INTERRUPTED = 130

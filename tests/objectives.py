@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+from bohb_service.errors import StudyError
 from bohb_service.worker.base import Worker
 
 
@@ -60,6 +61,27 @@ class NoOp(OfTwoFloats):
 class AlwaysFails(OfTwoFloats):
     def compute(self, config, budget, context):
         raise RuntimeError("this objective always fails")
+
+
+class CannotRefit(Quadratic):
+    def refit(self, config, budget, context):
+        raise RuntimeError("no room for the model")
+
+
+class Picky(OfTwoFloats):
+    """Refuses budgets that its options do not allow, and ``x`` above a half."""
+
+    def __init__(self, most=9.0):
+        super().__init__(most=most)
+
+    def check_trial(self, config, budget):
+        if budget > self.options["most"]:
+            raise StudyError(f"budget {budget:g} is above worker_options.most, {self.options['most']:g}; raise that")
+        if config["x"] > 0.9:
+            raise ValueError(f"x = {config['x']:g}")
+
+    def compute(self, config, _budget, _context):
+        return config["x"]
 
 
 class HalfRaises(OfTwoFloats):
@@ -125,6 +147,9 @@ class Misbehaves(OfTwoFloats):
 
     def raises(self):
         raise ValueError("no such thing")
+
+    def refuses(self):
+        raise StudyError("worker_options.data: there is no file x.csv")
 
     def raises_keyboard_interrupt(self):
         raise KeyboardInterrupt

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bohb_service.api.describe_study import describe_study
 from bohb_service.errors import StudyError
 from bohb_service.master.opening import ground_of
 from bohb_service.optimizer.brackets import HyperbandSchedule, SizeRule
 from bohb_service.study import Study, load_study, parse_study
 from bohb_service.study.document import STUDY_SUFFIXES
 from bohb_service.study.worker_name import split_worker
-from bohb_service.worker.describe import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def plan_bench(
     if seed is not None:
         study = study.model_copy(update={"seed": seed})
     chosen = _checked_budgets(study, target, budgets)
-    ground = ground_of(study, lambda: describe(study.worker, study.worker_options, portfolio=study.portfolio))
+    ground = ground_of(study, lambda: describe_study(study, chosen))
     return BenchPlan(study, chosen, _draw(ground.space_json, study.seed, configurations))
 
 

@@ -3,10 +3,10 @@
 from collections import Counter
 from typing import Any
 
+from bohb_service.api.describe_study import describe_study
 from bohb_service.master.opening import ground_of
 from bohb_service.master.plan import settings_for
 from bohb_service.study import Study
-from bohb_service.worker.describe import describe
 
 _MOST_BRACKETS = 100_000
 
@@ -26,7 +26,7 @@ def preview(study: Study) -> dict[str, Any]:
     """
     from bohb_service.space import SearchSpace
 
-    ground = ground_of(study, lambda: describe(study.worker, study.worker_options, portfolio=study.portfolio))
+    ground = ground_of(study, lambda: describe_study(study))
     settings = settings_for(study, offers_refit=ground.offers_refit)
     schedule = settings.schedule
     brackets = [

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from bohb_service.api.describe_study import describe_study
 from bohb_service.clock import AwakeClock, Clock, SystemClock
 from bohb_service.errors import TransportError
 from bohb_service.fleet.local import LocalFleet, local_prefix
@@ -25,7 +26,6 @@ from bohb_service.rpc.server import Server
 from bohb_service.scheduler.state import StudyState
 from bohb_service.security.credentials import load_credentials
 from bohb_service.study import Study
-from bohb_service.worker.describe import describe
 
 T = TypeVar("T")
 
@@ -253,9 +253,7 @@ class StudyRun:
         )
 
     def _describe(self) -> Description:
-        return self._description or describe(
-            self.study.worker, self.study.worker_options, portfolio=self.study.portfolio
-        )
+        return self._description or describe_study(self.study)
 
     def _facts(self, run: OpenRun) -> StudyFacts:
         return StudyFacts(

@@ -149,4 +149,6 @@ def _exit_code(run: StudyRun, results: Run, last: signal.Signals | None) -> Exit
         if last is signal.SIGINT:
             return ExitCode.INTERRUPTED
         return ExitCode.TRY_AGAIN if last is None else ExitCode.TERMINATED
-    return ExitCode.OK if results.incumbent is not None else ExitCode.NO_RESULT
+    if results.incumbent is None:
+        return ExitCode.NO_RESULT
+    return ExitCode.OK if results.refit_failure is None else ExitCode.NO_MODEL

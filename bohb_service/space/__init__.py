@@ -5,7 +5,8 @@ files of ConfigSpace. Nothing here knows about budgets, trials, or models.
 """
 
 from bohb_service.space.dimension import BoolArray, Dimension, FloatArray
+from bohb_service.space.extremes import extremes
 from bohb_service.space.reading import read_space
 from bohb_service.space.search_space import SearchSpace
 
-__all__ = ["BoolArray", "Dimension", "FloatArray", "SearchSpace", "read_space"]
+__all__ = ["BoolArray", "Dimension", "FloatArray", "SearchSpace", "extremes", "read_space"]

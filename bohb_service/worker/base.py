@@ -112,8 +112,28 @@ class Worker(ABC):
         """
         raise NotImplementedError
 
+    def check_trial(self, config: Mapping[str, Any], budget: float) -> None:  # noqa: B027
+        """Refuse what can never be evaluated, so that it is told before a study begins; by default nothing is refused.
+
+        ``bohb-master check`` and the start of a run call it, without `setup`: with each budget of the study, and with
+        random configurations and those that have a smallest or largest value. It should be quick.
+
+        Args:
+            config: As in `compute`.
+            budget: As in `compute`.
+
+        Raises:
+            StudyError: The configuration or the budget is none for this worker and its options; any other exception is
+                taken for the same.
+        """
+
     def setup(self) -> None:  # noqa: B027
-        """Prepare once, before the first evaluation of this process (load data, warm up a device)."""
+        """Prepare once, before the first evaluation of this process (load data, warm up a device).
+
+        Raises:
+            BohbError: Trying again is of no use, because an option or the data is wrong: the worker ends at once. After
+                any other exception it tries again, three times at most.
+        """
 
     def teardown(self) -> None:  # noqa: B027
         """Clean up once, when the process ends in an orderly way."""

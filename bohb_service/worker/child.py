@@ -19,7 +19,7 @@ from collections import deque
 from typing import Any
 
 from bohb_service.clock import Clock, SystemClock
-from bohb_service.errors import WorkerSpecError
+from bohb_service.errors import BohbError, WorkerSpecError
 from bohb_service.scheduler.outcomes import Outcome
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import REFIT_RUNG
@@ -109,8 +109,11 @@ class ObjectiveProcess:
         """Prepare for the first job; whether that went well."""
         try:
             objective.set_up()
+        except BohbError as error:
+            self._send([protocol.SETUP_FAILED, lease, str(error), trace_of(error), True])
+            return False
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is told
-            self._send([protocol.SETUP_FAILED, lease, message_of(error), trace_of(error)])
+            self._send([protocol.SETUP_FAILED, lease, message_of(error), trace_of(error), False])
             return False
         self._is_up = True
         self._send([protocol.UP, self._clock.monotonic()])

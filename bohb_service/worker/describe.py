@@ -1,7 +1,7 @@
 """What a worker class says of itself, asked in a process of its own: the master never imports an objective.
 
-``python -m bohb_service.worker.describe SPEC PORTFOLIO [BASE]`` reads the options as JSON and prints one JSON line.
-PORTFOLIO is ``portfolio`` to ask for the recommended configurations too, else ``-``.
+``python -m bohb_service.worker.describe SPEC [BASE]`` reads a question as JSON and prints one JSON line. The question
+has ``options``, ``portfolio`` (whether recommended configurations are asked for), ``space`` and ``budgets``.
 """
 
 import contextlib
@@ -14,11 +14,27 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bohb_service.errors import BohbError, WorkerSpecError
 
-_PORTFOLIO = "portfolio"
+if TYPE_CHECKING:
+    from bohb_service.worker.base import Worker
+
+_SEED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a study wants of its worker.
+
+    Attributes:
+        budgets: At which configurations will be evaluated, smallest first.
+        space: The search space if it is not the worker's own, as `SearchSpace.to_json` wrote it.
+    """
+
+    budgets: tuple[float, ...]
+    space: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +59,7 @@ def describe(
     base: Path | None = None,
     *,
     portfolio: bool = True,
+    plan: Plan | None = None,
 ) -> Description:
     """The description of a worker class.
 
@@ -52,11 +69,19 @@ def describe(
         timeout_s: How long importing the class and building its space may take.
         base: Folder of a relative file path in the spec.
         portfolio: Whether to ask for the recommended configurations, which may cost time.
+        plan: What the study wants of it, for its `check_trial`; None to ask nothing.
 
     Raises:
-        WorkerSpecError: The class cannot be loaded or does not take the options, or its space cannot be built.
+        WorkerSpecError: The class cannot be loaded or does not take the options, its space cannot be built, or it
+            refuses the plan.
     """
-    command = [sys.executable, "-P", "-m", "bohb_service.worker.describe", spec, _PORTFOLIO if portfolio else "-"]
+    asked = {
+        "options": dict(options),
+        "portfolio": portfolio,
+        "space": plan and plan.space,
+        "budgets": plan and plan.budgets,
+    }
+    command = [sys.executable, "-P", "-m", "bohb_service.worker.describe", spec]
     if base:
         command.append(str(base))
     # Files, not pipes: what user code leaves running may keep them open without keeping us waiting.
@@ -65,7 +90,7 @@ def describe(
         tempfile.TemporaryFile() as output,
         tempfile.TemporaryFile() as errors,
     ):
-        question.write(json.dumps(dict(options), default=str).encode())
+        question.write(json.dumps(asked, default=str).encode())
         question.seek(0)
         process = subprocess.Popen(  # noqa: S603 - our own module
             command, stdin=question, stdout=output, stderr=errors, start_new_session=True
@@ -100,11 +125,12 @@ def _read(spec: str, output: bytes, errors: bytes, code: int) -> Description:
     return Description(answer["space"], answer["refit"], answer["recommended"])
 
 
-def _answer(spec: str, options: Mapping[str, Any], base: Path | None, *, portfolio: bool) -> dict[str, Any]:
+def _answer(spec: str, question: Mapping[str, Any], base: Path | None) -> dict[str, Any]:
     """The description as plain data, with the error instead if there is one."""
     from bohb_service.worker.loader import load_worker
     from bohb_service.worker.objective import check_options, overrides_refit, own_space, recommended
 
+    options = question["options"]
     try:
         worker = load_worker(spec, base)
         check_options(worker, options)
@@ -113,27 +139,41 @@ def _answer(spec: str, options: Mapping[str, Any], base: Path | None, *, portfol
         if space is not None:
             from bohb_service.space.serial import dump_space
 
-            form = json.loads(dump_space(space))
-        first = recommended(worker, options) if portfolio else None
+            form = dump_space(space)
+        first = recommended(worker, options) if question["portfolio"] else None
+        searched = question["space"] or form
+        if question["budgets"] is not None and searched is not None:
+            _check_plan(worker, options, searched, question["budgets"])
     except BohbError as error:
         return {"error": str(error)}
-    return {"space": form, "refit": overrides_refit(worker), "recommended": first, "error": None}
+    return {
+        "space": None if form is None else json.loads(form),
+        "refit": overrides_refit(worker),
+        "recommended": first,
+        "error": None,
+    }
+
+
+def _check_plan(worker: "type[Worker]", options: Mapping[str, Any], space_json: str, budgets: list[float]) -> None:
+    from bohb_service.space import SearchSpace, extremes
+    from bohb_service.worker.objective import check_trials
+
+    check_trials(worker, options, extremes(SearchSpace.from_json(space_json), _SEED), budgets)
 
 
 def main(arguments: list[str]) -> int:
     """Run as the describing process; the exit code.
 
     Args:
-        arguments: The spec, whether the recommended configurations are asked for, and the folder of relative file
-            paths in the spec if there is one.
+        arguments: The spec, and the folder of relative file paths in the spec if there is one.
     """
     # Whatever user code prints goes to stderr; the one line of JSON has the output for itself.
     output = os.dup(1)
     os.dup2(2, 1)
-    spec, asked, *rest = arguments
+    spec, *rest = arguments
     sys.argv = [spec]
     base = Path(rest[0]) if rest else None
-    answer = _answer(spec, json.load(sys.stdin), base, portfolio=asked == _PORTFOLIO)
+    answer = _answer(spec, json.load(sys.stdin), base)
     os.write(output, f"{json.dumps(answer)}\n".encode())
     return 0
 

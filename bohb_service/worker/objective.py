@@ -5,11 +5,11 @@ Two styles of `compute` are called: ours, ``compute(config, budget, context)``, 
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from bohb_service.clock import Clock, SystemClock
-from bohb_service.errors import WorkerSpecError
+from bohb_service.errors import BohbError, WorkerSpecError
 from bohb_service.scheduler.outcomes import Curve, Outcome
 from bohb_service.suggestions import did_you_mean
 from bohb_service.worker.base import EvaluationContext, Worker
@@ -139,6 +139,36 @@ def recommended(worker: type[Worker], options: Mapping[str, Any]) -> list[dict[s
                 "from names of hyperparameters to values"
             )
     return cast("list[dict[str, Any]]", found)
+
+
+def check_trials(
+    worker: type[Worker],
+    options: Mapping[str, Any],
+    configurations: Sequence[Mapping[str, Any]],
+    budgets: Sequence[float],
+) -> None:
+    """Ask the class whether it can do a study; nothing is asked if it does not define `check_trial`.
+
+    Args:
+        worker: The user's class.
+        options: Of its constructor.
+        configurations: Some of those that may be evaluated, at least one.
+        budgets: All that there are, smallest first.
+
+    Raises:
+        WorkerSpecError: It cannot be constructed, or refuses a budget or configuration.
+    """
+    if getattr(worker, "check_trial", Worker.check_trial) is Worker.check_trial:
+        return
+    instance = _construct(worker, options)
+    first, *others = configurations
+    trials = [*((first, budget) for budget in budgets), *((config, budgets[-1]) for config in others)]
+    for config, budget in trials:
+        try:
+            instance.check_trial(config, budget)
+        except Exception as error:
+            reason = str(error) if isinstance(error, BohbError) else f"check_trial raised {message_of(error)}"
+            raise WorkerSpecError(f"{worker.__name__}: {reason}") from error
 
 
 def check_options(worker: type[Worker], options: Mapping[str, Any]) -> dict[str, Any]:

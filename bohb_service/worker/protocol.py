@@ -2,7 +2,7 @@
 
 To the child:   ``[START, spec, options]``, ``[JOB, ...]``, ``[DROP, lease]``, ``[END]``.
 From the child: ``[READY]`` or ``[BROKEN, message, detail]`` once; ``[UP, time]`` after `setup`, which is run
-before the first job, or ``[SETUP_FAILED, lease, message, detail]`` with that job, and the process ends; then
+before the first job, or ``[SETUP_FAILED, lease, message, detail, is_final]`` with that job, and the process ends; then
 for each job, in the order of the jobs, ``[REPORT, lease, step, loss]`` and ``[DONE, lease, time, outcome]``
 or ``[DROPPED, lease]``. Times are of the monotonic clock, which the processes of a machine share.
 """

@@ -246,8 +246,8 @@ class Supervisor:
                 self._n_setup_failures = 0
                 if (head := self._jobs.head) is not None:
                     head.since = head.instant(at, self._clock.monotonic())
-            case [protocol.SETUP_FAILED, lease, text, detail]:
-                self._fail_setup(self._jobs.remove(lease), text, detail)
+            case [protocol.SETUP_FAILED, lease, text, detail, is_final]:
+                self._fail_setup(self._jobs.remove(lease), text, detail, is_final=is_final)
                 # The process has stopped; the jobs behind are not to be blamed for its end.
                 self._kill(_Verdict())
             case [protocol.BROKEN, text, detail]:
@@ -279,13 +279,15 @@ class Supervisor:
         self._n_idle_deaths = 0
         self._events.append(Finished(held.job, outcome, n_bytes))
 
-    def _fail_setup(self, held: HeldJob | None, message: str, detail: str) -> None:
-        """Let go of the first job, which has not begun; give up after `MAX_SETUP_FAILURES` in a row."""
+    def _fail_setup(self, held: HeldJob | None, message: str, detail: str, *, is_final: bool = False) -> None:
+        """Let go of the first job, which has not begun; give up after `MAX_SETUP_FAILURES` in a row, or a final one."""
         if held is None:
             return
         self._n_setup_failures += 1
         self._events.append(SetupFailed(held.job, message))
-        if self._n_setup_failures >= MAX_SETUP_FAILURES:
+        if is_final:
+            self._give_up(Broken(f"setup failed: {message}"))
+        elif self._n_setup_failures >= MAX_SETUP_FAILURES:
             text = f"setup failed {MAX_SETUP_FAILURES} times in a row; the last time: {message}"
             self._give_up(Broken(text, detail))
 

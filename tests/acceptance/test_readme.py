@@ -10,6 +10,7 @@ import pytest
 from bohb_service.cli.master import main as master
 from bohb_service.cli.worker import main as worker
 from bohb_service.exit_codes import ExitCode
+from tests.acceptance.study_files import OBJECTIVES
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -46,7 +47,9 @@ def test_ask_tell_of_the_readme_runs():
 
 def test_the_study_files_of_the_readme_are_legal(run_cli, tmp_path):
     space = block("yaml", "forbidden:")
-    (tmp_path / "study.yaml").write_text(block("yaml", "warm_start: []").replace("space: null", space.strip() + "\n#"))
+    study = block("yaml", "warm_start: []").replace("space: null", space.strip() + "\n#")
+    # The space is an example of all that there is, and of no built-in worker.
+    (tmp_path / "study.yaml").write_text(study.replace("worker: sklearn-mlp", f"worker: {OBJECTIVES}:NoOp"))
     result = run_cli("bohb-master", "check", "study.yaml", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 

@@ -102,6 +102,15 @@ def test_a_run_in_which_everything_fails_says_so(run_cli, tmp_path):
     assert load_run(run).incumbent is None
 
 
+def test_a_search_without_a_final_model_is_no_success(run_cli, tmp_path):
+    study = write_study(tmp_path, "CannotRefit", stop={"evaluations": 4})
+    result = run_cli("bohb-master", "run", study, "--workers", 1, "--run-dir", tmp_path / "run")
+    assert result.returncode == 6
+    assert "failed: exception: RuntimeError: no room for the model" in result.stdout
+    again = run_cli("bohb-master", "run", study, "--workers", 1, "--run-dir", tmp_path / "run")
+    assert again.returncode == 6
+
+
 def test_a_failing_region_is_left_alone(run_cli, tmp_path):
     study = write_study(tmp_path, "HalfRaises", stop={"brackets": 20})
     result = run_cli("bohb-master", "run", study, "--workers", 2, "--run-dir", tmp_path / "run")

@@ -584,6 +584,17 @@ def test_a_failed_setup_is_no_outcome_of_a_job_and_after_three_the_worker_is_giv
     assert one.supervisor.held == (3,)
 
 
+def test_a_setup_that_says_that_the_study_is_wrong_is_not_tried_again(bench):
+    one = bench(setup="refuses")
+    one.submit("ok", "ok", "ok")
+
+    one.until(lambda: one.of_kind(Broken))
+
+    assert [event.job.lease for event in one.of_kind(SetupFailed)] == [0]
+    assert one.of_kind(Broken) == [Broken("setup failed: worker_options.data: there is no file x.csv")]
+    assert one.supervisor.held == (1, 2)
+
+
 def test_setup_that_fails_now_and_then_is_no_reason_to_give_up(bench, tmp_path):
     one = bench("FailsInSetup", pattern="xx.xx.", folder=str(tmp_path))
     stay, leave = {"exit": False}, {"exit": True}

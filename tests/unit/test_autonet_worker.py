@@ -12,7 +12,7 @@ from bohb_service.errors import SpaceError, StudyError
 from bohb_service.study import load_study
 from bohb_service.worker.base import EvaluationContext
 from bohb_service.workers.autonet import AutoNet, load
-from bohb_service.workers.autonet.course import Allowance, epochs_within
+from bohb_service.workers.autonet.allowance import Allowance, epochs_within
 from bohb_service.workers.autonet.hyperparameters import Hyperparameters
 from bohb_service.workers.autonet.spaces import BASES, SPACES, build_space
 from bohb_service.workers.tabular.worker import Effort

@@ -7,7 +7,8 @@ import pytest
 from ConfigSpace import ConfigurationSpace
 
 from bohb_service.errors import WorkerSpecError
-from bohb_service.worker.describe import describe
+from bohb_service.space import SearchSpace
+from bohb_service.worker.describe import Plan, describe
 
 OBJECTIVES = Path(__file__).parents[1] / "objectives.py"
 
@@ -120,6 +121,29 @@ def test_what_is_wrong_is_told(worker, options, words):
         describe(f"{OBJECTIVES}:{worker}", options)
 
     assert words in str(refused.value)
+
+
+SMALL = SearchSpace(ConfigurationSpace({"x": (0.0, 0.5)})).to_json()
+
+
+def test_a_plan_that_the_worker_can_do_is_accepted():
+    assert describe(f"{OBJECTIVES}:Picky", {}, plan=Plan((1, 3, 9), SMALL)).space is not None
+    assert describe(f"{OBJECTIVES}:Quadratic", {}, plan=Plan((1, 3, 1e9))).space is not None
+    assert describe("objectives.py:LegacyWorker", {}, base=OBJECTIVES.parent, plan=Plan((1,))).space is not None
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (Plan((1, 3, 27), SMALL), "Picky: budget 27 is above worker_options.most, 9; raise that"),
+        (Plan((1, 3, 9)), "Picky: check_trial raised ValueError: x = 1"),
+    ],
+)
+def test_a_plan_that_the_worker_refuses_is_told(plan, words):
+    with pytest.raises(WorkerSpecError) as refused:
+        describe(f"{OBJECTIVES}:Picky", {}, plan=plan)
+
+    assert str(refused.value) == words
 
 
 @pytest.mark.parametrize(

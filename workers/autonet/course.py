@@ -1,20 +1,18 @@
 """The course of one training: prepare, continue from the checkpoint, learn until the budget is spent, keep all."""
 
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bohb_service.errors import StudyError
 from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bohb_service.workers.common.draws import derived_seed
 from bohb_service.workers.common.surroundings import torch_threads
-from bohb_service.workers.common.whole import whole_epochs
 from bohb_service.workers.tabular.rows import Fold, Rows
 from bohb_service.workers.tabular.worker import Effort, Report
 
+from .allowance import Allowance
 from .hyperparameters import Hyperparameters
 from .machine import find_device
 from .model import TrainedNetwork
@@ -26,48 +24,6 @@ from .training import Batch, Training, Watch
 
 _PREPARATION, _SET_ASIDE = 10, 11
 """Purposes of random numbers, the first element of the spawn key."""
-
-
-@dataclass(slots=True)
-class Allowance:
-    """What a training may still spend.
-
-    Attributes:
-        epochs: Most epochs in total.
-        seconds: Most seconds in total, infinite if only epochs count.
-        spent: Seconds spent so far, by earlier budgets too.
-    """
-
-    epochs: int
-    seconds: float = np.inf
-    spent: float = field(default=0.0)
-
-    @classmethod
-    def of(cls, effort: Effort, horizon: int) -> "Allowance":
-        """What an effort allows.
-
-        Args:
-            effort: Of the evaluation.
-            horizon: Most epochs of a training.
-
-        Raises:
-            StudyError: The budget is not one of this fidelity.
-        """
-        if effort.fidelity == "epochs":
-            return cls(epochs_within(effort.budget, horizon))
-        if effort.fidelity == "seconds":
-            return cls(horizon, effort.budget)
-        return cls(horizon)
-
-    def has_room(self, epochs: int) -> bool:
-        """Whether one more epoch fits, as long as those before were on average; the first one always does.
-
-        Args:
-            epochs: How many there were.
-        """
-        if epochs >= self.epochs:
-            return False
-        return epochs == 0 or self.spent * (epochs + 1) / epochs <= self.seconds
 
 
 def train_network(
@@ -126,25 +82,6 @@ def train_network(
                 # The result stands without it; only the next budget will have to start from the beginning.
                 info["checkpoint_error"] = str(error)
         return TrainedNetwork(parameters, preparation, objective, training.final_weights(), info)
-
-
-def epochs_within(budget: float, horizon: int) -> int:
-    """The budget as a number of epochs that the horizon has room for.
-
-    Args:
-        budget: As the study has it.
-        horizon: Most epochs of a training.
-
-    Raises:
-        StudyError: It is not a whole number from 1 to the horizon.
-    """
-    epochs = whole_epochs(budget)
-    if epochs > horizon:
-        raise StudyError(
-            f"budget {epochs} is beyond the horizon of {horizon} epochs that learning rates are scheduled for; "
-            "set worker_options.horizon to the largest budget of the study"
-        )
-    return epochs
 
 
 def _begin(

@@ -10,6 +10,7 @@ from bohb_service.workers.tabular.options import TableOptions
 from bohb_service.workers.tabular.rows import Fold
 from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, TrainedModel
 
+from .allowance import Allowance
 from .hyperparameters import Hyperparameters
 from .options import OPTION_NAMES, TARGET, NetworkOptions
 from .portfolio import portfolio
@@ -79,6 +80,20 @@ class AutoNet(TabularWorker):
     def network_options(self) -> NetworkOptions:
         """The options of this target."""
         return NetworkOptions.parse(self.table_options.extra)
+
+    def check_training(self, config: Mapping[str, Any], effort: Effort) -> None:
+        """Refuse what `train` would refuse of any fold.
+
+        Args:
+            config: Values of the active hyperparameters.
+            effort: What it may spend.
+
+        Raises:
+            StudyError: The budget is beyond the horizon, or no number of epochs.
+            SpaceError: A hyperparameter is unknown, or its value impossible.
+        """
+        Hyperparameters.from_config(config, BASES[self.network_options.space])
+        Allowance.of(effort, self.network_options.horizon)
 
     def setup(self) -> None:
         """Read the data, and load PyTorch."""

@@ -73,6 +73,16 @@ class PPO(Worker):
 
         return Task.of(self.ppo_options)
 
+    def check_trial(self, config: Mapping[str, Any], budget: float) -> None:
+        """Refuse a budget or a hyperparameter that no evaluation can have.
+
+        Raises:
+            StudyError: The budget is no number of trials.
+            SpaceError: A hyperparameter is unknown, has no effect, is fixed too, or its value is impossible.
+        """
+        self._parameters(config)
+        _whole_trials(budget)
+
     def setup(self) -> None:
         """Make the environment once, and load PyTorch."""
         from . import trial  # noqa: F401

@@ -10,11 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bohb_service.errors import StudyError
 from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bohb_service.workers.common.draws import derived_seed
 from bohb_service.workers.common.surroundings import torch_threads
-from bohb_service.workers.common.whole import whole_number
 from bohb_service.workers.tabular.rows import Fold
 from bohb_service.workers.tabular.worker import Effort
 
@@ -25,6 +23,7 @@ from .options import SamplingOptions
 from .posterior import PUBLISHED_NOISE, WEAK_VARIANCE, Batches, BatchGradient, NoisePrior, Posterior
 from .preparation import Preparation
 from .sampler import Sampler, draw
+from .steps import adapting_steps, steps_of
 from .target_scale import TargetScale, residual_variance
 
 _START, _NOISE, _ROWS = range(3)
@@ -165,47 +164,6 @@ def sample_networks(
             "train_s": time.perf_counter() - began,
         }
         return chains.networks(info)
-
-
-def steps_of(effort: Effort, options: SamplingOptions) -> int:
-    """The number of steps that an effort allows.
-
-    Args:
-        effort: Of the evaluation.
-        options: Steps of a chain where the budget is something else.
-
-    Raises:
-        StudyError: The budget is not a whole number of at least 1.
-    """
-    if effort.fidelity != "steps":
-        return options.steps
-    steps = whole_number(effort.budget)
-    if steps is None or steps < 1:
-        raise StudyError(
-            f"budget {effort.budget!r} is not a whole number of steps; declare the fidelity of the study as integer, "
-            "from 1"
-        )
-    return steps
-
-
-def adapting_steps(parameters: Hyperparameters, steps: int, options: SamplingOptions) -> int:
-    """How many steps adapt the scales; fewer than `steps`.
-
-    Args:
-        parameters: Their share.
-        steps: Of the chain.
-        options: What it is a share of.
-
-    Raises:
-        StudyError: The chain is shorter than what it is a share of.
-    """
-    base = options.adaptation if isinstance(options.adaptation, int) else steps
-    if base > steps:
-        raise StudyError(
-            f"budget {steps} is below the {base} steps of worker_options.adaptation; set that to the smallest budget "
-            "of the study"
-        )
-    return min(int(parameters.burn_in * base), steps - 1)
 
 
 def mark_of(parameters: Hyperparameters, options: SamplingOptions) -> dict[str, Any]:

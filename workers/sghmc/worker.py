@@ -17,6 +17,7 @@ from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, T
 
 from .hyperparameters import Hyperparameters, build_space
 from .options import OPTION_NAMES, TARGET, SamplingOptions
+from .steps import adapting_steps, steps_of
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -81,6 +82,20 @@ class SGHMC(TabularWorker):
         """The options of this target."""
         return SamplingOptions.parse(self.table_options.extra)
 
+    def check_training(self, config: Mapping[str, Any], effort: Effort) -> None:
+        """Refuse what `train` would refuse of any fold.
+
+        Args:
+            config: Values of the active hyperparameters.
+            effort: What it may spend.
+
+        Raises:
+            StudyError: The budget is no number of steps, or ends within the adaptation.
+            SpaceError: A hyperparameter is unknown, or its value impossible.
+        """
+        options = self.sampling_options
+        adapting_steps(Hyperparameters.from_config(config), steps_of(effort, options), options)
+
     def setup(self) -> None:
         """Read the data, and load PyTorch; and ArviZ, if trials are diagnosed."""
         import torch  # noqa: F401
@@ -111,7 +126,7 @@ class SGHMC(TabularWorker):
             StudyError: A hyperparameter or the budget is wrong.
             FloatingPointError: A chain has diverged.
         """
-        from .course import mark_of, sample_networks, steps_of
+        from .course import mark_of, sample_networks
 
         options, parameters = self.sampling_options, Hyperparameters.from_config(config)
         networks = sample_networks(

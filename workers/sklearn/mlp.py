@@ -58,6 +58,15 @@ class SklearnMLP(Worker):
         """The data set, loaded once in the life of the worker."""
         return load_dataset(self._dataset_name)
 
+    def check_trial(self, config: Mapping[str, Any], budget: float) -> None:
+        """Refuse a budget or a hyperparameter that no evaluation can have.
+
+        Raises:
+            StudyError: The budget is not a whole number, or a name is unknown.
+        """
+        Hyperparameters.from_config(config)
+        whole_epochs(budget)
+
     def setup(self) -> None:
         """Load the data set, and scikit-learn with it."""
         with single_thread():

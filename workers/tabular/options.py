@@ -51,6 +51,11 @@ class TableOptions:
     model: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def n_folds(self) -> int:
+        """Number of folds; 1 for a holdout."""
+        return self.folds if self.resampling == "cv" else 1
+
     @classmethod
     def parse(cls, options: Mapping[str, Any], extra: Collection[str], fidelities: Collection[str]) -> "TableOptions":
         """The options of a study file.

@@ -152,6 +152,28 @@ class TabularWorker(Worker):
             )
         return metric
 
+    def check_trial(self, config: Mapping[str, Any], budget: float) -> None:
+        """Refuse a budget or a hyperparameter that no evaluation can have; the data is not read.
+
+        Raises:
+            StudyError: The budget is none of the fidelity.
+            SpaceError: A hyperparameter is unknown to the target, or its value impossible.
+        """
+        effort, _, _ = self._plan(budget)
+        self.check_training(to_plain(config, "config"), effort)
+
+    def check_training(self, config: Mapping[str, Any], effort: Effort) -> None:
+        """Refuse what `train` would refuse of any fold; by default nothing.
+
+        Args:
+            config: Values of the active hyperparameters.
+            effort: What it may spend.
+
+        Raises:
+            StudyError: The effort is none that the options allow.
+            SpaceError: A hyperparameter is unknown, or its value impossible.
+        """
+
     def setup(self) -> None:
         """Read the data; and import what saves models, if each evaluation saves one.
 
@@ -277,7 +299,7 @@ class TabularWorker(Worker):
 
     def _plan(self, budget: float) -> tuple[Effort, int, float]:
         """What each training may spend, how many folds there are, and what share of the rows it gets."""
-        n_folds = self.dataset.n_folds
+        n_folds = self.table_options.n_folds
         if self.fidelity == "folds":
             count = whole_number(budget)
             if count is None or not 1 <= count <= n_folds:

@@ -84,6 +84,19 @@ class EstimatorWorker(TabularWorker):
         """Nothing: the estimator with its own defaults, and what is fixed."""
         return {}
 
+    def check_training(self, config: Mapping[str, Any], effort: Effort) -> None:
+        """Make the estimator, and forget it.
+
+        Args:
+            config: Parameters by name.
+            effort: As for `train`.
+
+        Raises:
+            SpaceError: A hyperparameter is no parameter of the estimator.
+            StudyError: The estimator cannot be made, or the budget is no whole number.
+        """
+        make_estimator(self._make, self._parameters(config, effort), self.table_options.task, seed=0)
+
     def train(
         self, config: Mapping[str, Any], effort: Effort, fold: Fold, *, seed: int, folder: Path, report: Report
     ) -> TrainedModel:
@@ -102,11 +115,7 @@ class EstimatorWorker(TabularWorker):
             StudyError: The estimator cannot be made, or the budget is no whole number.
         """
         del folder, report
-        parameters = {**self._fixed, **config}
-        if self._budgeted is not None and effort.fidelity == "parameter":
-            if self._budgeted in config:
-                raise SpaceError(f"hyperparameter {self._budgeted!r} is the budget; leave it out of the space")
-            parameters[self._budgeted] = _whole(effort.budget)
+        parameters = self._parameters(config, effort)
         from .training import Fitted
 
         classes = np.unique(fold.train.target) if fold.task.is_classification else np.empty(0, dtype=np.int64)
@@ -122,6 +131,18 @@ class EstimatorWorker(TabularWorker):
                 target = np.searchsorted(classes, fold.train.target) if len(classes) else fold.train.target
                 fitted.estimator = estimator.fit(features, target)
         return PipelineModel(fitted, {"estimator": type(estimator).__name__, "rows": len(fold.train)})
+
+    def _parameters(self, config: Mapping[str, Any], effort: Effort) -> dict[str, Any]:
+        """What the estimator is given."""
+        for name in config:
+            if name in self._fixed:
+                raise SpaceError(f"hyperparameter {name!r} is in the space and in worker_options.fixed; choose one")
+        parameters = {**self._fixed, **config}
+        if self._budgeted is not None and effort.fidelity == "parameter":
+            if self._budgeted in config:
+                raise SpaceError(f"hyperparameter {self._budgeted!r} is the budget; leave it out of the space")
+            parameters[self._budgeted] = _whole(effort.budget)
+        return parameters
 
     def _preparation(self, fold: Fold, seed: int) -> Any:
         from .cleaning import build_cleaning

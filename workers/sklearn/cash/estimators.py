@@ -39,7 +39,7 @@ def load_maker(spec: str) -> Callable[..., Any]:
     return made
 
 
-def make_estimator(make: Callable[..., Any], parameters: Mapping[str, Any], kind: Kind, seed: int) -> Any:
+def make_estimator(make: Callable[..., Any], parameters: Mapping[str, Any], kind: Kind | None, seed: int) -> Any:
     """An unfitted estimator.
 
     Parameters that the maker takes are given to it, the others are set afterwards, ``step__name`` for those of a part.
@@ -48,7 +48,7 @@ def make_estimator(make: Callable[..., Any], parameters: Mapping[str, Any], kind
     Args:
         make: A class, or a function that returns an estimator.
         parameters: By name.
-        kind: What it shall predict.
+        kind: What it shall predict; None if that is not known.
         seed: In ``[0, 2**31)``.
 
     Raises:
@@ -61,7 +61,8 @@ def make_estimator(make: Callable[..., Any], parameters: Mapping[str, Any], kind
     estimator = make(**taken)
     if not hasattr(estimator, "fit") or not hasattr(estimator, "predict"):
         raise StudyError(f"{_KEY}: gives a {type(estimator).__name__}, which has no fit and predict")
-    if is_regressor(estimator) if kind == "classification" else is_classifier(estimator):
+    is_other = {"classification": is_regressor, "regression": is_classifier}
+    if kind is not None and is_other[kind](estimator):
         other = "regression" if kind == "classification" else "classification"
         raise StudyError(
             f"{_KEY}: {type(estimator).__name__} is for {other}, and the data set is a {kind}; "

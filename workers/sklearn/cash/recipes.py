@@ -36,6 +36,23 @@ def make_recipe(
     """
     from .training import Recipe
 
+    return Recipe(*read_config(config, kind, learners, preprocessors), seed)
+
+
+def read_config(
+    config: Mapping[str, Any], kind: Kind, learners: Sequence[Learner], preprocessors: Sequence[Preprocessor]
+) -> tuple[dict[str, Any], Learner, Preprocessor]:
+    """All values of a configuration, its learner and its preprocessor.
+
+    Args:
+        config: As for `make_recipe`, as the others are.
+        kind: What is predicted.
+        learners: That there are.
+        preprocessors: That there are.
+
+    Raises:
+        SpaceError: A name or a component is unknown, or a hyperparameter is not active beside the others.
+    """
     learner = _named("learner", config.get("learner", learners[0].name), learners)
     step = _named("preprocessor", config.get("preprocessor", preprocessors[0].name), preprocessors)
     complete: dict[str, Any] = {"learner": learner.name, "preprocessor": step.name}
@@ -51,7 +68,7 @@ def make_recipe(
                 f"hyperparameter {name!r} has no meaning with learner {learner.name} and preprocessor {step.name}; "
                 f"{hint}"
             )
-    return Recipe(complete, learner, step, seed)
+    return complete, learner, step
 
 
 def _named(key: str, name: Any, components: Sequence[Any]) -> Any:

@@ -20,7 +20,7 @@ from .features import PREPROCESSORS
 from .learners.registry import choose_learners
 from .model import PipelineModel, quiet_single_thread
 from .portfolio import first_configurations
-from .recipes import make_recipe
+from .recipes import make_recipe, read_config
 from .space import build_space
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _LEAST_ROWS = 500
 """Rows that a learner without iterations gets at least, if there are so many: fewer cost nothing and tell little."""
 
 _MODEL_STATE = "model"
+
+_FULL, _SLACK = 100.0, 1e-9
 
 
 class SklearnPipeline(TabularWorker):
@@ -100,6 +102,21 @@ class SklearnPipeline(TabularWorker):
         """
         return first_configurations(*SklearnPipeline.components(**options))
 
+    def check_training(self, config: Mapping[str, Any], effort: Effort) -> None:
+        """Refuse what `train` would refuse of any fold. Without the option `task` the data is read.
+
+        Args:
+            config: Values of the active hyperparameters.
+            effort: What it may spend.
+
+        Raises:
+            StudyError: The budget is no percentage.
+            SpaceError: A name or a component is unknown, or a hyperparameter is not active beside the others.
+        """
+        _check_percentage(effort)
+        kind, learners, steps = self._components(self.table_options.task or self.dataset.task.kind)
+        read_config(config, kind, learners, steps)
+
     def train(
         self, config: Mapping[str, Any], effort: Effort, fold: Fold, *, seed: int, folder: Path, report: Report
     ) -> TrainedModel:
@@ -119,8 +136,7 @@ class SklearnPipeline(TabularWorker):
             FloatingPointError: A step makes values that are not finite.
         """
         del report
-        if not 0 < effort.budget <= 100 + 1e-9:
-            raise StudyError(f"budget {effort.budget!r} is no percentage: above 0, at most 100")
+        _check_percentage(effort)
         _, learners, steps = self._components(fold.task.kind)
         recipe = make_recipe(config, fold.task.kind, learners, steps, seed)
         part = fold
@@ -154,6 +170,13 @@ class SklearnPipeline(TabularWorker):
 
     def _components(self, kind: Kind) -> tuple[Kind, tuple[Learner, ...], tuple[Preprocessor, ...]]:
         return type(self).components(**{**self.options, "task": kind})
+
+
+def _check_percentage(effort: Effort) -> None:
+    if not 0 < effort.budget <= _FULL + _SLACK:
+        raise StudyError(
+            f"budget {effort.budget!r} is no percentage: above 0, at most 100; correct the fidelity of the study"
+        )
 
 
 def _resumed(folder: Path, mark: str, iterations: int) -> "Fitted | None":
