@@ -420,7 +420,7 @@ def test_a_network_that_does_not_fit_is_refused_whatever_its_digest(saved, tmp_p
         {"codes": [0]},
         {"codes": "abc"},
         {"codes": [0, 1, 2, 3, 4, 5, 99]},
-        {"codes": [0, 1, 2, 3, 4, 5, -1]},
+        {"codes": [0, 1, 2, 3, 4, 6, -1]},
         {"n_codes": 10**15},
         {"n_codes": 6},
         {"width": 0},

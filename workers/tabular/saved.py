@@ -207,7 +207,4 @@ def _read_member(folder: Path, entry: Mapping[str, Any], task: Task, read: Read)
     encoder = FeatureEncoder.from_json(entry["columns"])
     if not _MEMBER.fullmatch(entry["folder"]):
         raise ValueError(f"no folder of a member: {entry['folder']!r}")
-    weight = entry["weight"]
-    if not isinstance(weight, float):
-        raise TypeError(f"the weight of a member is {weight!r}")
-    return Member(weight, encoder, read(folder / entry["folder"], task, encoder))
+    return Member(entry["weight"], encoder, read(folder / entry["folder"], task, encoder))
