@@ -36,8 +36,9 @@ class Tree:
         io.dump((self._tree, self._n_classes), folder / "tree.skops")
 
 
-def read(folder):
+def read(folder, task, encoder):
     """The tree that was saved."""
+    del task, encoder
     from skops import io
 
     return Tree(*io.load(folder / "tree.skops", trusted=["sklearn.tree._tree.Tree"]))

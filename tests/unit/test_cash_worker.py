@@ -13,6 +13,8 @@ from bohb_service.worker.base import EvaluationContext
 from bohb_service.workers.sklearn import EstimatorWorker, SklearnPipeline, load
 from bohb_service.workers.sklearn.cash.features import PREPROCESSORS
 from bohb_service.workers.sklearn.cash.learners.registry import learner_names
+from bohb_service.workers.tabular.saved import MODEL
+from tests.sealing import sealed_again
 from tests.tables import mixed_frame
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +129,30 @@ def test_the_final_model_of_a_regression_predicts_values(tmp_path):
     table = load_diabetes(as_frame=True)
     found = load(told["model"]).predict(table.data)
     assert np.corrcoef(found, table.target)[0, 1] > 0.6
+
+
+def test_one_changed_bit_of_a_saved_model_is_noticed(tmp_path):
+    worker = SklearnPipeline(data="wine", model=str(tmp_path / "final"))
+    worker.refit({"learner": "gaussian_nb"}, 100.0, context(tmp_path))
+    path = tmp_path / "final" / "member-0" / "pipeline.skops"
+    whole = path.read_bytes()
+    for at in np.linspace(0, len(whole) - 1, 60).astype(int):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(StudyError, match=r"pipeline.skops: was changed since it was saved"):
+            load(tmp_path / "final")
+    path.write_bytes(whole)
+    load(tmp_path / "final")
+
+
+@pytest.mark.parametrize(
+    "task", [{"kind": "regression", "classes": []}, {"kind": "classification", "classes": [0, 1, 2, 3]}]
+)
+def test_a_pipeline_of_another_task_is_refused_whatever_its_digest(tmp_path, task):
+    worker = SklearnPipeline(data="wine", model=str(tmp_path / "final"))
+    worker.refit({"learner": "gaussian_nb"}, 100.0, context(tmp_path))
+    sealed_again(tmp_path / "final", MODEL, task=task)
+    with pytest.raises(StudyError, match=r"cannot be read .*the outputs of the pipeline are not those of the task"):
+        load(tmp_path / "final")
 
 
 def test_the_labels_of_the_test_rows_change_nothing(tmp_path, own_table):

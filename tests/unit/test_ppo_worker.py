@@ -1,4 +1,3 @@
-import json
 import math
 import subprocess
 import sys
@@ -12,9 +11,11 @@ from bohb_service.errors import SpaceError, StudyError
 from bohb_service.study import load_study
 from bohb_service.worker.base import EvaluationContext
 from bohb_service.workers.ppo import PPO, load, train_ppo
+from bohb_service.workers.ppo.agent import AGENT
 from bohb_service.workers.ppo.options import PPOOptions
 from bohb_service.workers.ppo.trial import run_trial
 from tests.ppo_synthetic import DrawnPPO
+from tests.sealing import facts_of, sealed_again
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 QUICK = {"batch_size": 10, "n_units_1": 8, "n_units_2": 8}
@@ -223,6 +224,26 @@ def test_a_damaged_trial_is_run_again(tmp_path):
     assert found[2]["trials_run"] == 1
 
 
+@pytest.mark.parametrize("content", [None, "mine"])
+def test_a_folder_in_place_of_a_trial_costs_no_more_than_that_trial(tmp_path, content):
+    worker = PPO(**SHORT)
+    expected = evaluate(worker, QUICK, 2, tmp_path)
+    path = tmp_path / "trial-1.bin"
+    path.unlink()
+    path.mkdir()
+    if content:
+        (path / "notes.txt").write_text(content)
+
+    found = evaluate(worker, QUICK, 2, tmp_path)
+
+    assert found[:2] == expected[:2]
+    assert found[2]["trials_run"] == 1
+    assert path.is_file() == (content is None)
+    if content:
+        assert "not empty" in found[2]["checkpoint_error"]
+        assert (path / "notes.txt").read_text() == content
+
+
 @pytest.mark.parametrize("budget", [0, 0.5, 1.5, 10**6])
 def test_a_budget_that_is_no_number_of_trials_is_refused(tmp_path, budget):
     with pytest.raises(
@@ -312,30 +333,53 @@ def test_a_saved_agent_that_is_missing_or_damaged_is_told(tmp_path):
     with pytest.raises(StudyError, match="there is no agent; a study with `refit: true` leaves one"):
         load(tmp_path / "nothing")
     agent = train_ppo(QUICK, max_episodes=20).agent
-    agent.save(tmp_path / "agent", {"a": 1})
-    facts = tmp_path / "agent" / "agent.json"
-    text = facts.read_text()
-    facts.write_text(json.dumps({**json.loads(text), "target": "other"}))
-    with pytest.raises(StudyError, match="not an agent of this version; train it again"):
-        load(tmp_path / "agent")
-    facts.write_text(text.replace('"observations": 4', '"observations": 5'))
-    with pytest.raises(StudyError, match=r"the agent cannot be read .*; restore it, or train it again"):
-        load(tmp_path / "agent")
-    facts.write_text("{")
-    with pytest.raises(StudyError, match="the agent cannot be read"):
-        load(tmp_path / "agent")
-    data = json.loads(text)
-    scales = {"mean": [0.0] * 3, "deviation": [1.0] * 3}
-    actions = {**data["interface"], "actions": {**data["interface"]["actions"], "size": 3}}
-    for wrong in ({"activations": ["tnah", "tanh"]}, {"observations": scales}, {"interface": actions}):
-        facts.write_text(json.dumps({**data, **wrong}))
-        with pytest.raises(StudyError, match="the agent cannot be read"):
-            load(tmp_path / "agent")
-    agent.save(tmp_path / "agent", {})
+    folder, weights = tmp_path / "agent", tmp_path / "agent" / "weights.safetensors"
+    agent.save(folder, {"a": 1})
+    data, whole = facts_of(folder, AGENT), weights.read_bytes()
+    interface = data["interface"]
+    for wrong in (
+        {"target": "other"},
+        {"activations": ["tnah", "tanh"]},
+        {"observations": {"mean": [0.0] * 3, "deviation": [1.0] * 3}},
+        {"interface": {**interface, "observations": 5}},
+        {"interface": {**interface, "observations": 10**15}},
+        {"interface": {**interface, "observations": "4"}},
+        {"interface": {**interface, "actions": {**interface["actions"], "size": 3}}},
+        {"interface": {**interface, "actions": {**interface["actions"], "start": "0"}}},
+        {"interface": {"observations": 4, "actions": interface["actions"]}},
+    ):
+        sealed_again(folder, AGENT, **{**data, **wrong})
+        with pytest.raises(StudyError, match=r"an agent of 'other'|cannot be read .*copy the whole .*train it again"):
+            load(folder)
+    sealed_again(folder, AGENT, **data)
+    for content in (b"x", whole[:-4], whole + b"x"):
+        weights.write_bytes(content)
+        with pytest.raises(StudyError, match=r"weights.safetensors: was changed since it was saved"):
+            load(folder)
+        sealed_again(folder, AGENT)
+        with pytest.raises(StudyError, match=r"the agent cannot be read .*; copy the whole folder"):
+            load(folder)
+    weights.write_bytes(whole)
+    sealed_again(folder, AGENT)
+    assert all(np.array_equal(array, agent.arrays()[name]) for name, array in load(folder).arrays().items())
+
+
+def test_shapes_of_continuous_actions_that_do_not_fit_are_told(tmp_path):
+    train_ppo({"rollout_steps": 100}, env="Pendulum-v1", loss="area", steps=1600).agent.save(tmp_path / "agent", {})
     load(tmp_path / "agent")
-    (tmp_path / "agent" / "weights.safetensors").write_bytes(b"x")
+    interface = facts_of(tmp_path / "agent", AGENT)["interface"]
+    wrong = {**interface, "actions": {**interface["actions"], "shape": [3]}}
+    sealed_again(tmp_path / "agent", AGENT, interface=wrong)
     with pytest.raises(StudyError, match="the agent cannot be read"):
         load(tmp_path / "agent")
+
+
+def test_a_folder_for_the_agent_that_cannot_be_used_is_told_before_the_search(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StudyError, match=r"worker_options.model: .*file/agent: .*file is no folder"):
+        PPO(model=str(tmp_path / "file" / "agent")).setup()
+    PPO(model=str(tmp_path / "new" / "agent")).setup()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 # Study files

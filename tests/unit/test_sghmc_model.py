@@ -15,8 +15,9 @@ from bohb_service.workers.sghmc.predictive import Predictive
 from bohb_service.workers.sghmc.preparation import Preparation
 from bohb_service.workers.sghmc.target_scale import TargetScale, residual_variance
 from bohb_service.workers.tabular.columns import FeatureEncoder
-from bohb_service.workers.tabular.saved import Member, save_model
+from bohb_service.workers.tabular.saved import MODEL, Member, save_model
 from bohb_service.workers.tabular.task import Task
+from tests.sealing import sealed_again
 from tests.tables import mixed_frame
 
 LEVELS = [None, 3, None]
@@ -41,7 +42,7 @@ def networks(is_classification, chains=2, draws=3, seed=0, scale=None):
 
 
 def model(*members, task=None):
-    encoder = FeatureEncoder.fit(mixed_frame()[["x0", "colour", "constant"]])
+    encoder = FeatureEncoder.fit(mixed_frame()[:60][["x0", "colour", "constant"]])
     task = task or Task("regression")
     share = 1 / len(members)
     return BayesianModel(task, tuple(Member(share, encoder, member) for member in members), {"target": "sghmc"})
@@ -206,24 +207,85 @@ def test_the_networks_of_all_members_are_one_mixture():
     np.testing.assert_array_equal(model(first, second).predict(frame), mean)
 
 
-@pytest.mark.parametrize("damage", ["missing", "text", "shape", "type"])
-def test_damaged_models_are_refused(damage, tmp_path):
+def saved_regression(folder):
+    made = model(networks(is_classification=False))
+    save_model(folder, made.task, made.members, made.facts)
+    return made
+
+
+@pytest.mark.parametrize("name", ["networks.json", "networks.safetensors"])
+def test_one_changed_bit_of_a_saved_model_is_noticed(name, tmp_path):
+    made = saved_regression(tmp_path / "model")
+    path = tmp_path / "model" / "member-0" / name
+    whole = path.read_bytes()
+    for at in np.linspace(0, len(whole) - 1, 60).astype(int):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(StudyError, match=f"{name}: was changed since it was saved"):
+            load(tmp_path / "model")
+    path.write_bytes(whole)
+    assert load(tmp_path / "model").predict(mixed_frame()).tolist() == made.predict(mixed_frame()).tolist()
+
+
+def changed_samples(samples, name):
+    changed = samples.copy()
+    changed[0, 0, 0] = np.inf
+    return {
+        "shape": {"samples": np.ascontiguousarray(samples[:, :, 1:])},
+        "dimension": {"samples": samples[0]},
+        "type": {"samples": samples.astype(np.float32)},
+        "infinite": {"samples": changed},
+        "name": {"sample": samples},
+    }[name]
+
+
+@pytest.mark.parametrize("damage", ["shape", "dimension", "type", "infinite", "name"])
+def test_samples_that_do_not_fit_are_refused_whatever_their_digest(damage, tmp_path):
     from safetensors.numpy import save_file
 
-    made = model(networks(is_classification=False))
-    save_model(tmp_path / "model", made.task, made.members, made.facts)
-    folder = tmp_path / "model" / "member-0"
-    samples = made.members[0].model.samples
-    if damage == "missing":
-        (folder / "networks.safetensors").unlink()
-    elif damage == "text":
-        (folder / "networks.json").write_text("{")
-    elif damage == "shape":
-        save_file({"samples": np.ascontiguousarray(samples[:, :, 1:])}, folder / "networks.safetensors")
-    else:
-        save_file({"samples": samples.astype(np.float32)}, folder / "networks.safetensors")
-    with pytest.raises(StudyError, match=r"not networks that this version saved|do not fit networks with"):
+    made = saved_regression(tmp_path / "model")
+    save_file(
+        changed_samples(made.members[0].model.samples, damage), tmp_path / "model" / "member-0" / "networks.safetensors"
+    )
+    sealed_again(tmp_path / "model", MODEL)
+    with pytest.raises(StudyError, match=r"the model cannot be read .*copy the whole folder"):
         load(tmp_path / "model")
+
+
+WRONG = [
+    ("layout", {"n_inputs": "5"}),
+    ("layout", {"n_inputs": 10**15}),
+    ("layout", {"n_units_1": 5}),
+    ("layout", {"n_outputs": 2}),
+    ("layout", {"is_classification": True}),
+    ("layout", {"n_units_3": 5}),
+    ("scale", {"mean": "0"}),
+    ("scale", {"mean": [0.0, 1.0]}),
+    ("scale", {"deviation": None}),
+    ("preparation", {"n_levels": [None, 4, None]}),
+    ("preparation", {"n_levels": ["a", 3, None]}),
+    ("preparation", {"n_levels": 3}),
+    ("preparation", {"mean": [0.0]}),
+    ("preparation", {"mean": ["a"] * 5}),
+    ("preparation", {"deviation": 1.0}),
+]
+
+
+@pytest.mark.parametrize(("part", "change"), WRONG)
+def test_facts_that_do_not_fit_are_refused_whatever_their_digest(part, change, tmp_path):
+    saved_regression(tmp_path / "model")
+    path = tmp_path / "model" / "member-0" / "networks.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps({**facts, part: {**facts[part], **change}}))
+    sealed_again(tmp_path / "model", MODEL)
+    with pytest.raises(StudyError, match=r"the model cannot be read .*copy the whole folder"):
+        load(tmp_path / "model")
+    for name in change:
+        facts[part].pop(name, None)
+        path.write_text(json.dumps(facts))
+        sealed_again(tmp_path / "model", MODEL)
+        if name != "n_units_3":
+            with pytest.raises(StudyError, match="the model cannot be read"):
+                load(tmp_path / "model")
 
 
 # Diagnostics

@@ -253,7 +253,7 @@ def test_a_checkpoint_that_cannot_be_written_costs_nothing_but_time(tmp_path, mo
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr("bohb_service.workers.sghmc.course.save_checkpoint", full)
+    monkeypatch.setattr("bohb_service.workers.common.checkpoint.save_checkpoint", full)
     loss, info = evaluate(short(), SMALL, 30, tmp_path)
     assert info["checkpoint_error"] == "no space left"
     assert loss == evaluate(short(), SMALL, 30, tmp_path)[0]

@@ -363,11 +363,23 @@ def test_a_corrupt_checkpoint_means_starting_anew(tmp_path):
         path.write_bytes(content)
         loss, curve, info = evaluate(worker, ADAM, 2, tmp_path / "steps")
         assert (loss, curve, info["epochs_resumed"]) == (*fresh[:2], 0)
-    path.unlink()
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_replaced_if_it_is_empty(tmp_path):
+    worker = SklearnMLP(dataset="iris")
+    fresh = evaluate(worker, ADAM, 2, tmp_path / "fresh")
+    path = tmp_path / "checkpoint.bin"
     path.mkdir()
-    loss, curve, info = evaluate(worker, ADAM, 2, tmp_path / "steps")
+    (path / "notes.txt").write_text("mine")
+    loss, curve, info = evaluate(worker, ADAM, 2, tmp_path)
     assert (loss, curve) == fresh[:2]
-    assert "checkpoint_error" in info
+    assert "not empty" in info["checkpoint_error"]
+    assert [file.name for file in tmp_path.rglob("*")] == ["fresh", "checkpoint.bin", "checkpoint.bin", "notes.txt"]
+    (path / "notes.txt").unlink()
+    loss, curve, info = evaluate(worker, ADAM, 2, tmp_path)
+    assert (loss, curve) == fresh[:2]
+    assert "checkpoint_error" not in info
+    assert evaluate(worker, ADAM, 2, tmp_path)[2]["epochs_resumed"] == 2
 
 
 def test_a_directory_that_cannot_be_written_costs_the_checkpoint_only(tmp_path):

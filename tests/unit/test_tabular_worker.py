@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +9,10 @@ from sklearn.datasets import load_iris
 from bohb_service.errors import StudyError
 from bohb_service.worker.base import EvaluationContext
 from bohb_service.workers.tabular import worker as tabular_worker
-from bohb_service.workers.tabular.kept import load_evaluation
+from bohb_service.workers.tabular.kept import drop_evaluation, load_evaluation
 from bohb_service.workers.tabular.metrics import METRICS
-from bohb_service.workers.tabular.saved import load_model, save_model
+from bohb_service.workers.tabular.saved import MODEL, load_model, save_model
+from tests.sealing import facts_of, sealed_again
 from tests.tabular_target import TreeTarget, read
 
 CONFIG = {"min_rows": 2}
@@ -147,11 +147,11 @@ def test_a_saved_model_is_replaced_whole(tmp_path):
 def test_what_is_no_model_is_refused(tmp_path):
     with pytest.raises(StudyError, match="there is no model"):
         load_model(tmp_path, "tree", read)
-    for content in ("{", "[]", '{"format": 2}', '{"format": 1}', '{"format": 1, "facts": {"target": "tree"}}'):
+    for content in ("{", "[]", '{"format": 3}', '{"format": 1, "facts": {"target": "tree"}}', '{"format": 2}'):
         (tmp_path / "model.json").write_text(content)
-        with pytest.raises(StudyError, match=r"cannot be read .*train it again|not a model of this version"):
+        with pytest.raises(StudyError, match=r"model.json: .*train it again"):
             load_model(tmp_path, "tree", read)
-    (tmp_path / "model.json").write_text(json.dumps({"format": 1, "facts": {"target": "other"}}))
+    MODEL.seal(tmp_path, {"facts": {"target": "other"}})
     with pytest.raises(StudyError, match="a model of 'other', not of 'tree'"):
         load_model(tmp_path, "tree", read)
 
@@ -168,25 +168,50 @@ def test_damage_of_any_file_of_a_model_is_a_clear_error(tmp_path):
     assert len(files) == 2
     for path in files:
         whole = path.read_bytes()
-        for damaged in (b"", whole[: len(whole) // 2], bytes(reversed(whole))):
+        one_bit = whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]
+        for damaged in (b"", whole[: len(whole) // 2], bytes(reversed(whole)), whole + b"x", one_bit):
             path.write_bytes(damaged)
-            with pytest.raises(StudyError, match=r"cannot be read .*train it again"):
+            with pytest.raises(StudyError, match=rf"{path.name}: .*copy the whole folder .*train it again"):
                 load_model(model, "tree", read)
         path.write_bytes(whole)
-    for name in ("members", "task", "facts"):
-        data = json.loads((model / "model.json").read_text())
-        (tmp_path / "model.json").write_text(json.dumps({**data, name: {}}))
-        with pytest.raises(StudyError, match=r"cannot be read .*train it again"):
-            load_model(tmp_path, "tree", read)
+    load_model(model, "tree", read)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"members": {}},
+        {"members": []},
+        {"task": {}},
+        {"task": {"kind": "classification", "classes": "012"}},
+        {"task": {"kind": "classes", "classes": []}},
+        {"facts": {}},
+        {"weight": 0.5},
+        {"weight": float("nan")},
+        {"weight": "1"},
+        {"columns": {}},
+        {"columns": [{"name": "a"}]},
+        {"columns": [{"name": 1, "levels": None}]},
+        {"columns": [{"name": "a", "levels": "xy"}]},
+    ],
+)
+def test_facts_that_no_model_has_are_a_clear_error(tmp_path, change):
+    model = saved_tree(tmp_path)
+    data = facts_of(model, MODEL)
+    (member,) = data["members"]
+    is_of_member = change.keys() <= member.keys()
+    sealed_again(model, MODEL, **({"members": [{**member, **change}]} if is_of_member else change))
+    with pytest.raises(StudyError, match=r"cannot be read .*train it again"):
+        load_model(model, "tree", read)
+    sealed_again(model, MODEL, **data)
     load_model(model, "tree", read)
 
 
 @pytest.mark.parametrize("member", ["..", "/tmp", "member-0/../..", ""])
 def test_members_are_inside_of_the_model(tmp_path, member):
     model = saved_tree(tmp_path)
-    data = json.loads((model / "model.json").read_text())
-    data["members"][0]["folder"] = member
-    (model / "model.json").write_text(json.dumps(data))
+    (entry,) = facts_of(model, MODEL)["members"]
+    sealed_again(model, MODEL, members=[{**entry, "folder": member}])
     with pytest.raises(StudyError, match="no folder of a member"):
         load_model(model, "tree", read)
 
@@ -204,6 +229,54 @@ def test_only_models_are_replaced(tmp_path):
     (tmp_path / "empty").mkdir()
     save_model(tmp_path / "empty", loaded.task, loaded.members, {"target": "tree"})
     load_model(tmp_path / "empty", "tree", read)
+
+
+def test_a_folder_for_the_model_that_cannot_be_used_is_told_before_the_search(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").write_text("years")
+    wrong = {
+        "work": "something else is there, without a model.json",
+        "work/thesis.txt": "something else is there",
+        "work/thesis.txt/model": "thesis.txt is no folder",
+        "/proc/self/model": "cannot be written here",
+    }
+    for name, words in wrong.items():
+        with pytest.raises(StudyError, match=f"^worker_options.model: .*{words}"):
+            TreeTarget(data="iris", model=str(tmp_path / name)).setup()
+    TreeTarget(data="iris", model=str(tmp_path / "new" / "model")).setup()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["thesis.txt", "work"]
+    TreeTarget(data="iris", model=str(saved_tree(tmp_path / "a"))).setup()
+    load_model(tmp_path / "a" / "model", "tree", read)
+
+
+def test_a_folder_in_place_of_a_kept_prediction_costs_no_more_than_that_fold(tmp_path):
+    worker = TreeTarget(data="iris", resampling="cv", folds=3, fidelity="folds")
+    expected = worker.compute(CONFIG, 3, context(tmp_path))
+    kept = tmp_path / "fold-1" / "prediction.bin"
+    kept.unlink()
+    kept.mkdir()
+    (kept / "notes.txt").write_text("mine")
+    found = worker.compute(CONFIG, 3, context(tmp_path))
+    assert (found["loss"], found["info"]["folds_trained"]) == (expected["loss"], 1)
+    assert "not empty" in found["info"]["checkpoint_error"]
+    (kept / "notes.txt").unlink()
+    assert "checkpoint_error" not in worker.compute(CONFIG, 3, context(tmp_path))["info"]
+    assert worker.compute(CONFIG, 3, context(tmp_path))["info"]["folds_trained"] == 0
+
+
+def test_folders_in_place_of_what_an_evaluation_keeps_can_be_removed(tmp_path):
+    worker = TreeTarget(data="iris", keep=True)
+    worker.compute(CONFIG, 3.0, context(tmp_path))
+    kept = tmp_path / "kept" / "3" / "prediction.bin"
+    kept.unlink()
+    kept.mkdir()
+    assert load_evaluation(tmp_path, 3.0) is None
+    worker.compute(CONFIG, 3.0, context(tmp_path))
+    assert load_evaluation(tmp_path, 3.0) is not None
+    kept.unlink()
+    kept.mkdir()
+    drop_evaluation(tmp_path, 3.0)
+    assert not kept.parent.exists()
 
 
 def test_a_model_is_where_others_may_read_it(tmp_path):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.common.checkpoint import Checkpoint, keep_checkpoint, load_checkpoint
 from bohb_service.workers.common.draws import derived_seed
 from bohb_service.workers.common.surroundings import torch_threads
 from bohb_service.workers.tabular.rows import Fold, Rows
@@ -76,11 +76,7 @@ def train_network(
             info["stopped_early"] = True
         if training.epochs > resumed:
             arrays = {**training.state(), "spent": np.asarray(allowance.spent)}
-            try:
-                save_checkpoint(path, mark, Checkpoint(np.asarray(training.losses), arrays))
-            except OSError as error:
-                # The result stands without it; only the next budget will have to start from the beginning.
-                info["checkpoint_error"] = str(error)
+            info |= keep_checkpoint(path, mark, Checkpoint(np.asarray(training.losses), arrays))
         return TrainedNetwork(parameters, preparation, objective, training.final_weights(), info)
 
 

@@ -6,11 +6,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from bohb_service.errors import StudyError
-from bohb_service.workers.tabular.columns import FloatArray
+from bohb_service.errors import SpaceError, StudyError
+from bohb_service.workers.common.restored import restored
+from bohb_service.workers.tabular.columns import FeatureEncoder, FloatArray
+from bohb_service.workers.tabular.task import Task
 
 from .categories import CategoryColumn
 from .hyperparameters import Hyperparameters
@@ -35,6 +38,18 @@ _TRUSTED = frozenset(
 
 Not whole packages: some modules of scikit-learn name functions of others, such as those that start processes.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """All of a saved network but weights and fitted transformers."""
+
+    hyperparameters: Hyperparameters
+    objective: Objective
+    numeric: tuple[int, ...]
+    categories: tuple[CategoryColumn, ...]
+    is_one_hot: bool
+    n_dense: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +93,16 @@ class TrainedNetwork:
         import skops.io
         from safetensors.torch import save_file
 
-        categories = [asdict(column) for column in self.preparation.categories]
-        facts = {
-            "hyperparameters": asdict(self.parameters),
-            "objective": asdict(self.objective),
-            "numeric": list(self.preparation.numeric),
-            "categories": categories,
-            "is_one_hot": self.preparation.is_one_hot,
-            "n_dense": self.preparation.n_dense,
-        }
-        (folder / _FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        prepared = self.preparation
+        facts = _Facts(
+            hyperparameters=self.parameters,
+            objective=self.objective,
+            numeric=prepared.numeric,
+            categories=prepared.categories,
+            is_one_hot=prepared.is_one_hot,
+            n_dense=prepared.n_dense,
+        )
+        (folder / _FACTS).write_text(json.dumps(asdict(facts), indent=1), encoding="utf-8")
         save_file({name: tensor.cpu().contiguous() for name, tensor in self.weights.items()}, folder / _WEIGHTS)
         skops.io.dump(dict(self.preparation.steps), folder / _STEPS)
 
@@ -101,37 +116,64 @@ class TrainedNetwork:
         return network.eval()
 
 
-def read_network(folder: Path) -> TrainedNetwork:
+def read_network(folder: Path, task: Task, encoder: FeatureEncoder) -> TrainedNetwork:
     """The network that `TrainedNetwork.save` wrote, on the CPU.
 
     Args:
         folder: Where.
+        task: What it predicts.
+        encoder: Of the features that it takes.
 
     Raises:
-        StudyError: A file is missing or damaged, or holds other types than a saved network has.
+        StudyError: A file holds other types than a saved network has.
+        Exception: A file is missing or damaged, or the parts do not fit each other.
     """
     from safetensors.torch import load_file
 
+    facts = restored(_Facts, json.loads((folder / _FACTS).read_text(encoding="utf-8")))
+    # Copies: in the file weights lie at any address, and sums of floats depend on the alignment in the last digit.
+    weights = {name: tensor.clone() for name, tensor in load_file(folder / _WEIGHTS).items()}
     try:
-        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        # Copies: in the file weights lie at any address, and sums of floats depend on the alignment in the last digit.
-        weights = {name: tensor.clone() for name, tensor in load_file(folder / _WEIGHTS).items()}
-        steps = _load_steps(folder / _STEPS)
-        categories = [{**entry, "codes": tuple(entry["codes"])} for entry in facts["categories"]]
-        preparation = Preparation(
-            numeric=tuple(facts["numeric"]),
-            categories=tuple(CategoryColumn(**entry) for entry in categories),
-            steps=steps,
-            is_one_hot=facts["is_one_hot"],
-            n_dense=facts["n_dense"],
-        )
-        return TrainedNetwork(
-            Hyperparameters(**facts["hyperparameters"]), preparation, Objective(**facts["objective"]), weights
-        )
-    except StudyError:
-        raise
-    except Exception as error:
-        raise StudyError(f"{folder}: not a network that this version saved: {error}") from error
+        parameters = Hyperparameters.from_config(asdict(facts.hyperparameters), {})
+    except SpaceError as error:
+        raise ValueError(f"{_FACTS}: {error}") from error
+    n_groups = parameters.layers * (parameters.blocks_per_group if parameters.network.endswith("resnet") else 1)
+    if max(n_groups, parameters.head_layers) > len(weights):
+        raise ValueError(f"{_WEIGHTS} has {len(weights)} arrays, too few for the layers of {_FACTS}")
+    preparation = Preparation(
+        numeric=facts.numeric,
+        categories=facts.categories,
+        steps=_load_steps(folder / _STEPS),
+        is_one_hot=facts.is_one_hot,
+        n_dense=facts.n_dense,
+    )
+    network = TrainedNetwork(parameters, preparation, facts.objective, weights)
+    _check_fit(network, task, encoder)
+    return network
+
+
+def _check_fit(network: TrainedNetwork, task: Task, encoder: FeatureEncoder) -> None:
+    """Raise if the parts of a network do not fit each other, its task or its features: if it could not predict."""
+    preparation, objective = network.preparation, network.objective
+    levels = [None if column.levels is None else len(column.levels) for column in encoder.columns]
+    if preparation.numeric != tuple(index for index, count in enumerate(levels) if count is None):
+        raise ValueError(f"{_FACTS}: numeric features {preparation.numeric}")
+    counts = [(index, count) for index, count in enumerate(levels) if count is not None]
+    if [(column.index, len(column.codes)) for column in preparation.categories] != counts:
+        raise ValueError(f"{_FACTS}: its categories are not those of the features")
+    for column in preparation.categories:
+        if min(column.codes, default=0) < 0 or max(column.codes, default=-1) + 1 != column.n_codes:
+            raise ValueError(f"{_FACTS}: codes of feature {column.index}")
+    if (objective.n_outputs, objective.is_classification) != (task.n_outputs, task.is_classification):
+        raise ValueError(f"{_FACTS}: its outputs are not those of the task")
+    has_numbers = bool(preparation.numeric or (preparation.categories and not preparation.is_one_hot))
+    wanted = {"imputer": has_numbers, "scaler": has_numbers and network.parameters.scaler != "none"}
+    if any((name in preparation.steps) != is_wanted for name, is_wanted in wanted.items()):
+        raise ValueError(f"{_STEPS}: holds {', '.join(preparation.steps)}")
+    rows = np.array([[0.0] * len(levels), [np.nan] * len(levels)])
+    if preparation.transform(rows).dense.shape[1] != preparation.n_dense:
+        raise ValueError(f"{_FACTS}: {preparation.n_dense} dense columns")
+    network.predict(rows)
 
 
 def _load_steps(path: Path) -> Mapping[str, Any]:

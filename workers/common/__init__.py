@@ -1,1 +1,1 @@
-"""What targets of all kinds share: seeds, checkpoints, whole folders and budgets, limits of threads."""
+"""What targets of all kinds share: seeds, checkpoints, whole folders and budgets, digests, limits of threads."""

@@ -47,13 +47,15 @@ def fingerprint(**facts: Any) -> str:
 def save_checkpoint(path: Path, mark: str, checkpoint: Checkpoint) -> None:
     """Write the file, or leave the old one as it was: no reader ever finds half a file.
 
+    An empty folder in its place, as of a file that was lost and is mounted into a container, is replaced.
+
     Args:
         path: Where to; the directory is made if need be.
         mark: The training's `fingerprint`.
         checkpoint: What to keep.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: The file cannot be written, or a folder that holds something is in its place.
     """
     archive = io.BytesIO()
     arrays: dict[str, Any] = {f"{_STATE}{name}": array for name, array in checkpoint.arrays.items()}
@@ -66,16 +68,36 @@ def save_checkpoint(path: Path, mark: str, checkpoint: Checkpoint) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(content).digest())
             file.write(content)
+        if path.is_dir() and not path.is_symlink():
+            path.rmdir()
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
 
 
+def keep_checkpoint(path: Path, mark: str, checkpoint: Checkpoint) -> dict[str, Any]:
+    """Write the file if that is possible: a result stands without it, only the next budget has to start over.
+
+    Args:
+        path: As for `save_checkpoint`.
+        mark: As for `save_checkpoint`.
+        checkpoint: As for `save_checkpoint`.
+
+    Returns:
+        What there is to tell of it: nothing, or the reason as ``checkpoint_error``.
+    """
+    try:
+        save_checkpoint(path, mark, checkpoint)
+    except OSError as error:
+        return {"checkpoint_error": str(error)}
+    return {}
+
+
 def load_checkpoint(path: Path, mark: str, max_epochs: int) -> Checkpoint | None:
     """The checkpoint if it can be continued up to `max_epochs`, else None.
 
-    A file that is missing, damaged, of another training or too far is no error: the training starts anew.
+    A file that is missing, damaged, no file, of another training or too far is no error: the training starts anew.
 
     Args:
         path: The file.

@@ -1,5 +1,7 @@
 """Folders that are there as a whole or not at all."""
 
+import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,11 +22,12 @@ def whole_folder(path: Path, mark: str) -> Iterator[Path]:
         mark: Name of a file that all folders of this kind have, and no others.
 
     Raises:
-        StudyError: Something else is there.
+        StudyError: Something else is there, or what cannot be replaced.
         OSError: The folder cannot be written.
     """
-    _refuse_others(path, mark)
+    # First, for what is at a path with `..` may only be seen once all of it is there.
     path.parent.mkdir(parents=True, exist_ok=True)
+    _refuse_others(path, mark)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as name:
         made, old = Path(name) / "new", Path(name) / "old"
         made.mkdir()
@@ -40,9 +43,67 @@ def whole_folder(path: Path, mark: str) -> Iterator[Path]:
             raise
 
 
-def _refuse_others(path: Path, mark: str) -> None:
-    if not path.exists() or (path / mark).is_file() or (path.is_dir() and not any(path.iterdir())):
+def check_folder_option(key: str, value: str | None, mark: str) -> None:
+    """Raise unless `whole_folder` can make, or replace, the folder that an option names; nothing is left behind.
+
+    Args:
+        key: Name of the option.
+        value: The folder; None if it is not given.
+        mark: As for `whole_folder`.
+
+    Raises:
+        StudyError: It cannot.
+    """
+    if value is None:
         return
-    raise StudyError(
-        f"{path}: something else is there, without a {mark}; it is not replaced, name a folder that does not exist"
-    )
+    path = Path(value).absolute()
+    try:
+        _rehearse(path, mark)
+    except StudyError as error:
+        raise StudyError(f"worker_options.{key}: {error}") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StudyError(
+            f"worker_options.{key}: {path} cannot be written here ({reason}); name a folder elsewhere, or let this "
+            "user write there"
+        ) from error
+
+
+def _rehearse(path: Path, mark: str) -> None:
+    """Make the folder, but below a temporary one: that tells what making it in its place would."""
+    _refuse_others(path, mark)
+    there = next(folder for folder in path.parents if os.path.lexists(folder))
+    if not there.is_dir():
+        raise StudyError(f"{path}: {there} is no folder; name a folder elsewhere")
+    rest = path.relative_to(there)
+    if ".." in rest.parts:
+        _rehearse(Path(os.path.normpath(there.resolve() / rest)), mark)
+        return
+    with (
+        tempfile.TemporaryDirectory(dir=there, prefix=".") as name,
+        whole_folder(Path(name) / rest, mark),
+    ):
+        pass
+
+
+def _refuse_others(path: Path, mark: str) -> None:
+    """Raise unless the path is free, an empty folder, or one of the kind, that can be replaced."""
+    if not os.path.lexists(path):
+        return
+    if not (path / mark).is_file() and not (path.is_dir() and not any(path.iterdir())):
+        raise StudyError(
+            f"{path}: something else is there, without a {mark}; it is not replaced, name a folder that does not exist"
+        )
+    # Not `Path.is_mount`, for which a link to another file system is one.
+    if os.path.ismount(path):
+        raise StudyError(f"{path}: a file system is mounted there, so that it cannot be replaced; name a folder in it")
+    if not _may_move(path):
+        raise StudyError(f"{path}: this user may not replace it; name another folder, or change its rights")
+
+
+def _may_move(path: Path) -> bool:
+    """Whether the system lets this user give what is there another name."""
+    parent, own, user = path.parent.stat(), path.lstat(), os.geteuid()
+    if parent.st_mode & stat.S_ISVTX and user not in (0, parent.st_uid, own.st_uid):
+        return False
+    return stat.S_ISLNK(own.st_mode) or os.access(path, os.W_OK, effective_ids=True)

@@ -1,6 +1,5 @@
 """A trained agent: what acts, and how it is kept."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,16 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
-from bohb_service.workers.common.folders import whole_folder
+from bohb_service.workers.common.restored import restored
+from bohb_service.workers.common.sealed import SealedKind
 
 from .actor import Actor, Layers
-from .environments import ActionForm, Interface
+from .environments import Interface
 from .hyperparameters import ACTIVATIONS
 from .normalisation import Eyes
 from .options import TARGET
 
-_FORMAT = 1
-_FACTS, _WEIGHTS = "agent.json", "weights.safetensors"
+AGENT = SealedKind("agent", "agent.json", 2)
+"""The folder of an agent; before version 2 there were no digests."""
+
+_WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,6 @@ class Agent:
         from safetensors.numpy import save_file
 
         data = {
-            "format": _FORMAT,
             "target": TARGET,
             "activations": list(self.actor.layers.activations),
             "interface": asdict(self.interface),
@@ -115,10 +116,13 @@ class Agent:
             else {"mean": self.eyes.mean.tolist(), "deviation": self.eyes.deviation.tolist()},
             "facts": dict(facts),
         }
-        with whole_folder(path, _FACTS) as folder:
-            (folder / _FACTS).write_text(json.dumps(data, indent=1), encoding="utf-8")
+
+        def fill(folder: Path) -> Mapping[str, Any]:
             arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays().items()}
             save_file(arrays, folder / _WEIGHTS)
+            return data
+
+        AGENT.save(path, fill)
 
 
 def load(path: Path | str) -> Agent:
@@ -133,40 +137,28 @@ def load(path: Path | str) -> Agent:
     from safetensors.numpy import load_file
 
     folder = Path(path)
-    try:
-        data = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        _check_format(folder, data)
-        form = data["interface"]["actions"]
-        actions = ActionForm(**{**form, **{key: tuple(form[key]) for key in ("low", "high", "shape")}})
+
+    def make(data: Mapping[str, Any]) -> Agent:
+        if data["target"] != TARGET:
+            raise StudyError(f"{folder}: an agent of {data['target']!r}, not of {TARGET!r}")
         scaled = data["observations"]
         eyes = None if scaled is None else Eyes(*(np.array(scaled[key], np.float32) for key in ("mean", "deviation")))
         first, second = data["activations"]
-        interface = Interface(**{**data["interface"], "actions": actions})
+        interface = restored(Interface, data["interface"])
         agent = Agent.from_arrays(load_file(folder / _WEIGHTS), (first, second), interface, eyes)
-        _check_sizes(agent)
-    except FileNotFoundError as error:
-        raise StudyError(
-            f"{folder}: there is no agent; a study with `refit: true` leaves one, see its results"
-        ) from error
-    except StudyError:
-        raise
-    except Exception as error:
-        raise StudyError(
-            f"{folder}: the agent cannot be read ({type(error).__name__}: {error}); restore it, or train it again"
-        ) from error
-    return agent
+        _check_fit(agent)
+        return agent
+
+    return AGENT.load(folder, make)
 
 
-def _check_format(folder: Path, data: Mapping[str, Any]) -> None:
-    if data["format"] != _FORMAT or data["target"] != TARGET:
-        raise StudyError(f"{folder}: not an agent of this version; train it again")
-
-
-def _check_sizes(agent: Agent) -> None:
+def _check_fit(agent: Agent) -> None:
     """Raise if weights, scales and bounds do not fit each other, or are not finite."""
     layers, interface, eyes = agent.actor.layers, agent.interface, agent.eyes
     if not set(layers.activations) <= set(ACTIVATIONS):
         raise ValueError(f"activations {layers.activations}")
+    if layers.weights[0].shape[0] != interface.observations:
+        raise ValueError(f"a network for {layers.weights[0].shape[0]} observations")
     actions = interface.actions
     outputs = layers(np.zeros((1, interface.observations), np.float32))
     sizes = [outputs.shape[1], *([len(actions.low), len(actions.high)] if actions.low or actions.high else [])]
@@ -177,3 +169,5 @@ def _check_sizes(agent: Agent) -> None:
         raise ValueError("its parts do not fit each other")
     if not all(np.isfinite(array).all() for array in (*agent.arrays().values(), *scales)):
         raise ValueError("numbers that are not finite")
+    seen = np.zeros(interface.observations) + interface.first_category
+    agent.act(seen[0] if interface.is_category else seen)

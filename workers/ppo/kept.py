@@ -1,10 +1,11 @@
 """Trials that are done, kept in the directory of their configuration."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.common.checkpoint import Checkpoint, keep_checkpoint, load_checkpoint
 
 from .agent import Agent
 from .course import Trial
@@ -14,23 +15,23 @@ from .normalisation import Eyes
 _AGENT = "agent."
 
 
-def save_trial(path: Path, mark: str, trial: Trial) -> None:
-    """Keep a trial.
+def keep_trial(path: Path, mark: str, trial: Trial) -> dict[str, Any]:
+    """Keep a trial, if that is possible.
 
     Args:
         path: The file.
         mark: Text that is equal for two trials exactly if they take the same course.
         trial: What came out of it.
 
-    Raises:
-        OSError: The file cannot be written.
+    Returns:
+        What there is to tell of it, as `keep_checkpoint`.
     """
     arrays = {f"{_AGENT}{name}": array for name, array in trial.agent.arrays().items()}
     if trial.agent.eyes is not None:
         arrays |= {"mean": trial.agent.eyes.mean, "deviation": trial.agent.eyes.deviation}
     facts = np.array([trial.loss, trial.is_solved, trial.n_steps])
     state = {**arrays, "facts": facts, "returns": trial.returns, "lengths": trial.lengths}
-    save_checkpoint(path, mark, Checkpoint(np.zeros(1), state))
+    return keep_checkpoint(path, mark, Checkpoint(np.zeros(1), state))
 
 
 def load_trial(path: Path, mark: str, activations: tuple[str, str], interface: Interface) -> Trial | None:
@@ -38,7 +39,7 @@ def load_trial(path: Path, mark: str, activations: tuple[str, str], interface: I
 
     Args:
         path: The file.
-        mark: As for `save_trial`.
+        mark: As for `keep_trial`.
         activations: Of the agent's hidden layers.
         interface: Of the environment.
     """

@@ -14,6 +14,7 @@ from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.worker.plain import to_plain
 from bohb_service.workers.common.checkpoint import fingerprint
 from bohb_service.workers.common.draws import derived_seed
+from bohb_service.workers.common.folders import check_folder_option
 from bohb_service.workers.common.whole import whole_number
 
 from .hyperparameters import Hyperparameters
@@ -84,9 +85,15 @@ class PPO(Worker):
         _whole_trials(budget)
 
     def setup(self) -> None:
-        """Make the environment once, and load PyTorch."""
-        from . import trial  # noqa: F401
+        """Make the environment once, and load PyTorch.
 
+        Raises:
+            StudyError: The environment cannot be used, or the agent could not be written where the options say.
+        """
+        from . import trial  # noqa: F401
+        from .agent import AGENT
+
+        check_folder_option("model", self.ppo_options.model, AGENT.facts)
         _ = self.task
 
     def train(self, parameters: Hyperparameters, seed: int) -> "Trial":
@@ -116,7 +123,7 @@ class PPO(Worker):
 
         Returns:
             The loss; as info the loss of each trial, its environment steps, how many were solved, how many were run
-            now, and seconds.
+            now, why one of these could not be kept, and seconds.
 
         Raises:
             StudyError: The budget is no number of trials, or the environment cannot be used.
@@ -126,16 +133,19 @@ class PPO(Worker):
         began = time.perf_counter()
         parameters = self._parameters(config)
         trials, n_run = [], 0
+        kept: dict[str, Any] = {}
         for number in range(_whole_trials(budget)):
-            trial, is_new = self._trial(parameters, number, context)
+            trial, told = self._trial(parameters, number, context)
             trials.append(trial)
-            n_run += is_new
+            n_run += told is not None
+            kept |= told or {}
             context.report(number + 1, _mean_loss(trials))
         info = {
             "all_runs": [trial.loss for trial in trials],
             "solved": sum(trial.is_solved for trial in trials),
             "steps": [trial.n_steps for trial in trials],
             "trials_run": n_run,
+            **kept,
             "seconds": time.perf_counter() - began,
         }
         return {"loss": _mean_loss(trials), "info": info}
@@ -195,9 +205,11 @@ class PPO(Worker):
                 raise SpaceError(f"hyperparameter {name!r} is in the space and in worker_options.fixed; choose one")
         return Hyperparameters.from_config(given, self.ppo_options.fixed)
 
-    def _trial(self, parameters: Hyperparameters, number: int, context: EvaluationContext) -> "tuple[Trial, bool]":
-        """A trial of the configuration, and whether it was run now or had been kept."""
-        from .kept import load_trial, save_trial
+    def _trial(
+        self, parameters: Hyperparameters, number: int, context: EvaluationContext
+    ) -> "tuple[Trial, Mapping[str, Any] | None]":
+        """A trial of the configuration; and what `keep_trial` tells of it, or None if it had been kept before."""
+        from .kept import keep_trial, load_trial
 
         seed = derived_seed(context.seed, number)
         mark = fingerprint(target=TARGET, agent=asdict(parameters), task=self.task.facts, seed=seed)
@@ -205,10 +217,9 @@ class PPO(Worker):
         activations = (parameters.activation_1, parameters.activation_2)
         trial = load_trial(path, mark, activations, self.task.interface)
         if trial is not None:
-            return trial, False
+            return trial, None
         trial = self.train(parameters, seed)
-        save_trial(path, mark, trial)
-        return trial, True
+        return trial, keep_trial(path, mark, trial)
 
 
 def _mean_loss(trials: "Sequence[Trial]") -> float:

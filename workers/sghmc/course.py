@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.common.checkpoint import Checkpoint, keep_checkpoint, load_checkpoint
 from bohb_service.workers.common.draws import derived_seed
 from bohb_service.workers.common.surroundings import torch_threads
 from bohb_service.workers.tabular.rows import Fold
@@ -186,9 +186,4 @@ def _keep(path: Path | None, mark: str, chains: Chains, *, is_new: bool) -> dict
     """Write the checkpoint, if there is something new; return what there is to tell."""
     if path is None or not is_new:
         return {}
-    try:
-        save_checkpoint(path, mark, Checkpoint(np.zeros(1), chains.state()))
-    except OSError as error:
-        # The result stands without it; only the next budget will have to start from the beginning.
-        return {"checkpoint_error": str(error)}
-    return {}
+    return keep_checkpoint(path, mark, Checkpoint(np.zeros(1), chains.state()))

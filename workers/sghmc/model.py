@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bohb_service.errors import StudyError
-from bohb_service.workers.tabular.columns import FloatArray
+from bohb_service.workers.common.restored import restored
+from bohb_service.workers.tabular.columns import FeatureEncoder, FloatArray
+from bohb_service.workers.tabular.task import Task
 
 from .layout import Layout
 from .predictive import Predictive
@@ -119,31 +120,45 @@ class SampledNetworks:
         return made
 
 
-def read_networks(folder: Path) -> SampledNetworks:
+def read_networks(folder: Path, task: Task, encoder: FeatureEncoder) -> SampledNetworks:
     """The networks that `SampledNetworks.save` wrote.
 
     Args:
         folder: Where.
+        task: What they predict.
+        encoder: Of the features that they take.
 
     Raises:
-        StudyError: A file is missing or damaged.
+        Exception: A file is missing or damaged, or the parts do not fit each other.
     """
     from safetensors.numpy import load_file
 
-    try:
-        facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        samples: NDArray[np.float64] = load_file(folder / _SAMPLES)["samples"]
-        layout, scale = Layout(**facts["layout"]), TargetScale(**facts["scale"])
-        preparation = Preparation.from_json(facts["preparation"])
-    except Exception as error:
-        raise StudyError(f"{folder}: not networks that this version saved: {error}") from error
+    facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+    networks = SampledNetworks(
+        restored(Layout, facts["layout"]),
+        Preparation.from_json(facts["preparation"]),
+        restored(TargetScale, facts["scale"]),
+        load_file(folder / _SAMPLES)["samples"],
+    )
+    _check_fit(networks, task, encoder)
+    return networks
+
+
+def _check_fit(networks: SampledNetworks, task: Task, encoder: FeatureEncoder) -> None:
+    """Raise if the parts do not fit each other, the task or the features."""
+    layout, preparation, samples = networks.layout, networks.preparation, networks.samples
+    if (layout.n_outputs, layout.is_classification) != (task.n_outputs, task.is_classification):
+        raise ValueError(f"{_FACTS}: its outputs are not those of the task")
+    levels = tuple(None if column.levels is None else len(column.levels) for column in encoder.columns)
+    if preparation.n_levels != levels:
+        raise ValueError(f"{_FACTS}: its categories are not those of the features")
+    if preparation.mean.shape != (layout.n_inputs,) or preparation.deviation.shape != (layout.n_inputs,):
+        raise ValueError(f"{_FACTS}: the preparation does not fit networks with {layout.n_inputs} inputs")
     if samples.ndim != 3 or samples.shape[2] != layout.size or samples.dtype != np.float64:
-        raise StudyError(
-            f"{folder / _SAMPLES}: samples of shape {samples.shape} and type {samples.dtype} do not fit networks with "
+        raise ValueError(
+            f"{_SAMPLES}: samples of shape {samples.shape} and type {samples.dtype} do not fit networks with "
             f"{layout.size} parameters of type float64"
         )
-    if preparation.mean.shape != (layout.n_inputs,) or preparation.deviation.shape != (layout.n_inputs,):
-        raise StudyError(f"{folder / _FACTS}: the preparation does not fit networks with {layout.n_inputs} inputs")
     if not np.isfinite(samples).all():
-        raise StudyError(f"{folder / _SAMPLES}: samples that are not finite")
-    return SampledNetworks(layout, preparation, scale, samples)
+        raise ValueError(f"{_SAMPLES}: samples that are not finite")
+    networks.predict(np.full((1, len(levels)), np.nan))

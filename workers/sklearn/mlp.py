@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bohb_service.worker.base import EvaluationContext, Worker
-from bohb_service.workers.common.checkpoint import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
+from bohb_service.workers.common.checkpoint import Checkpoint, fingerprint, keep_checkpoint, load_checkpoint
 from bohb_service.workers.common.whole import whole_epochs
 
 from .datasets import Dataset, Rows, load_dataset
@@ -110,11 +110,7 @@ class SklearnMLP(Worker):
             "n_weights": network.n_weights,
         }
         if n_resumed < epochs:
-            try:
-                save_checkpoint(path, mark, Checkpoint(np.asarray(curve), network.state()))
-            except OSError as error:
-                # The result stands without it; only the next budget will have to start from the beginning.
-                info["checkpoint_error"] = str(error)
+            info |= keep_checkpoint(path, mark, Checkpoint(np.asarray(curve), network.state()))
         info["train_s"] = time.perf_counter() - started
         return {"loss": curve[-1], "info": info}
 

@@ -1,12 +1,13 @@
 """Reads final models back."""
 
 from collections.abc import Collection
-from functools import partial
 from pathlib import Path
 
+from bohb_service.workers.tabular.columns import FeatureEncoder
 from bohb_service.workers.tabular.saved import SavedModel, load_model
+from bohb_service.workers.tabular.task import Task
 
-from .cash.model import read_pipeline
+from .cash.model import PipelineModel, read_pipeline
 from .cash.worker import SklearnPipeline
 
 
@@ -23,4 +24,11 @@ def load(path: Path | str, trusted: Collection[str] = ()) -> SavedModel:
     Raises:
         StudyError: There is no such model, it is damaged, or it holds an object of another type.
     """
-    return load_model(path, SklearnPipeline.NAME, partial(read_pipeline, trusted=trusted))
+
+    def read(folder: Path, task: Task, _: FeatureEncoder) -> PipelineModel:
+        model = read_pipeline(folder, trusted)
+        if model.fitted.n_outputs != task.n_outputs or bool(len(model.fitted.classes)) != task.is_classification:
+            raise ValueError("the outputs of the pipeline are not those of the task")
+        return model
+
+    return load_model(path, SklearnPipeline.NAME, read)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
 from bohb_service.suggestions import did_you_mean
+from bohb_service.workers.common.restored import restored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,10 +105,12 @@ class FeatureEncoder:
 
     @classmethod
     def from_json(cls, data: list[Mapping[str, Any]]) -> "FeatureEncoder":
-        """The encoder that `to_json` wrote."""
-        return cls(
-            tuple(Column(entry["name"], None if entry["levels"] is None else tuple(entry["levels"])) for entry in data)
-        )
+        """The encoder that `to_json` wrote.
+
+        Raises:
+            ValueError: It did not.
+        """
+        return restored(cls, {"columns": data})
 
 
 def _column(series: "pd.Series[Any]", name: str, is_declared: bool) -> Column:  # noqa: FBT001 (a private helper)

@@ -6,12 +6,13 @@ kept/BUDGET/               prediction.bin and model/, with the option `keep`
 
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.common.checkpoint import Checkpoint, keep_checkpoint, load_checkpoint, save_checkpoint
 
 from .columns import FloatArray
 from .saved import Member, save_model
@@ -23,18 +24,18 @@ _MODEL = "model"
 _ANY = "kept evaluation"
 
 
-def save_fold(folder: Path, mark: str, prediction: FloatArray) -> None:
-    """Keep the prediction of a fold.
+def keep_fold(folder: Path, mark: str, prediction: FloatArray) -> dict[str, Any]:
+    """Keep the prediction of a fold, if that is possible.
 
     Args:
         folder: Of configuration and fold.
         mark: Of the training.
         prediction: For the rows of the fold that are judged on.
 
-    Raises:
-        OSError: The file cannot be written.
+    Returns:
+        What there is to tell of it, as `keep_checkpoint`.
     """
-    save_checkpoint(folder / _PREDICTION, mark, Checkpoint(np.zeros(1), {"prediction": prediction}))
+    return keep_checkpoint(folder / _PREDICTION, mark, Checkpoint(np.zeros(1), {"prediction": prediction}))
 
 
 def load_fold(folder: Path, mark: str) -> FloatArray | None:
@@ -105,7 +106,8 @@ def drop_evaluation(directory: Path, budget: float) -> None:
         budget: Of the evaluation.
     """
     folder = _folder(directory, budget)
-    (folder / _PREDICTION).unlink(missing_ok=True)
+    with suppress(IsADirectoryError):
+        (folder / _PREDICTION).unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

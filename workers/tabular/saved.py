@@ -1,9 +1,9 @@
 """Final models as folders without pickles: ``model.json`` and one folder for each member.
 
-The folder holds all that prediction needs: types of columns, classes, weights.
+The folder holds all that prediction needs: types of columns, classes, weights; and digests of all files.
 """
 
-import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
-from bohb_service.workers.common.folders import whole_folder
+from bohb_service.workers.common.sealed import SealedKind
 
 from .columns import FeatureEncoder, FloatArray
 from .task import Task
@@ -22,8 +22,9 @@ from .task import Task
 if TYPE_CHECKING:
     import pandas as pd
 
-_FORMAT = 1
-_FACTS = "model.json"
+MODEL = SealedKind("model", "model.json", 2)
+"""The folder of a model; before version 2 there were no digests."""
+
 _MEMBER = re.compile(r"member-[0-9]+")
 
 
@@ -43,6 +44,10 @@ class Savable(Predictor, Protocol):
 
     def save(self, folder: Path) -> None:
         """Write all that `predict` needs into the folder, which exists and is empty."""
+
+
+Read = Callable[[Path, Task, FeatureEncoder], Predictor]
+"""Gives a member from the folder that its `save` filled, for a task and features."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,60 +163,48 @@ def save_model(path: Path, task: Task, members: Sequence[Member], facts: Mapping
         StudyError: Something else than a model is there.
         OSError: The folder cannot be written.
     """
-    with whole_folder(path, _FACTS) as made:
+
+    def fill(made: Path) -> Mapping[str, Any]:
         entries = []
         for number, member in enumerate(members):
             folder = made / f"member-{number}"
             folder.mkdir()
             member.model.save(folder)  # type: ignore[attr-defined]
             entries.append({"folder": folder.name, "weight": member.weight, "columns": member.encoder.to_json()})
-        data = {"format": _FORMAT, "task": task.to_json(), "members": entries, "facts": dict(facts)}
-        (made / _FACTS).write_text(json.dumps(data, indent=1), encoding="utf-8")
+        return {"task": task.to_json(), "members": entries, "facts": dict(facts)}
+
+    MODEL.save(path, fill)
 
 
-def load_model(path: Path | str, target: str, read: Callable[[Path], Predictor]) -> SavedModel:
+def load_model(path: Path | str, target: str, read: Read) -> SavedModel:
     """The model in a folder that `save_model` wrote.
 
     Args:
         path: The folder.
         target: Name of the target that asks; it must be the one that wrote.
-        read: Gives a member from the folder that its `save` filled.
+        read: Gives a member from the folder that its `save` filled; it raises if that does not fit task and columns.
 
     Raises:
         StudyError: There is no such model, or it is damaged, or another target's.
         ImportError: A library that the model needs is not installed.
     """
     folder = Path(path)
-    try:
-        data = _read_facts(folder, target)
-        members = tuple(_read_member(folder, entry, read) for entry in data["members"])
-        return SavedModel(Task.from_json(data["task"]), members, data["facts"])
-    except (StudyError, ImportError, MemoryError):
-        raise
-    except Exception as error:
-        raise StudyError(
-            f"{folder}: the model cannot be read ({type(error).__name__}: {error}); restore it, or train it again"
-        ) from error
+
+    def make(data: Mapping[str, Any]) -> SavedModel:
+        found = data["facts"]["target"]
+        if found != target:
+            raise StudyError(f"{folder}: a model of {found!r}, not of {target!r}")
+        task = Task.from_json(data["task"])
+        members = tuple(_read_member(folder, entry, task, read) for entry in data["members"])
+        if not math.isclose(sum(member.weight for member in members), 1.0, abs_tol=1e-6):
+            raise ValueError("the weights of the members do not sum to 1")
+        return SavedModel(task, members, data["facts"])
+
+    return MODEL.load(folder, make)
 
 
-def _read_facts(folder: Path, target: str) -> Mapping[str, Any]:
-    try:
-        data: Any = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise StudyError(
-            f"{folder}: there is no model; a study with `refit: true` leaves one, see its results"
-        ) from error
-    if not isinstance(data, dict) or data.get("format") != _FORMAT:
-        raise StudyError(f"{folder}: not a model of this version; train it again")
-    if data["facts"]["target"] != target:
-        raise StudyError(f"{folder}: a model of {data['facts']['target']!r}, not of {target!r}")
-    if not data["members"]:
-        raise ValueError("no members")
-    return data
-
-
-def _read_member(folder: Path, entry: Mapping[str, Any], read: Callable[[Path], Predictor]) -> Member:
+def _read_member(folder: Path, entry: Mapping[str, Any], task: Task, read: Read) -> Member:
     encoder = FeatureEncoder.from_json(entry["columns"])
     if not _MEMBER.fullmatch(entry["folder"]):
         raise ValueError(f"no folder of a member: {entry['folder']!r}")
-    return Member(float(entry["weight"]), encoder, read(folder / entry["folder"]))
+    return Member(entry["weight"], encoder, read(folder / entry["folder"], task, encoder))

@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
+from bohb_service.workers.common.restored import restored
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["classification", "regression"]
+
+Label = bool | int | float | str
 
 KINDS: tuple[Kind, ...] = ("classification", "regression")
 
@@ -30,7 +33,7 @@ class Task:
     """
 
     kind: Kind
-    classes: tuple[Any, ...] = ()
+    classes: tuple[Label, ...] = ()
 
     @classmethod
     def infer(cls, target: "pd.Series[Any]", kind: Kind | None, where: str) -> "Task":
@@ -111,8 +114,12 @@ class Task:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Task":
-        """The task that `to_json` wrote."""
-        return cls(data["kind"], tuple(data["classes"]))
+        """The task that `to_json` wrote.
+
+        Raises:
+            ValueError: It did not.
+        """
+        return restored(cls, data)
 
 
 def _kind(target: "pd.Series[Any]") -> Kind:

@@ -16,16 +16,17 @@ from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.worker.plain import to_plain
 from bohb_service.workers.common.checkpoint import fingerprint
 from bohb_service.workers.common.draws import derived_seed
+from bohb_service.workers.common.folders import check_folder_option
 from bohb_service.workers.common.versions import versions
 from bohb_service.workers.common.whole import whole_number
 
 from .columns import FloatArray
 from .dataset import Dataset, subsample
-from .kept import load_fold, save_evaluation, save_fold
+from .kept import keep_fold, load_fold, save_evaluation
 from .metrics import DEFAULT_METRIC, METRICS, Metric
 from .options import TableOptions
 from .rows import Fold
-from .saved import Member, Savable, save_model
+from .saved import MODEL, Member, Savable, save_model
 from .task import Kind
 
 Report = Callable[[float, FloatArray], None]
@@ -178,7 +179,11 @@ class TabularWorker(Worker):
         """Read the data; and import what saves models, if each evaluation saves one.
 
         That takes seconds, which would otherwise count as time of the first evaluation of each process.
+
+        Raises:
+            StudyError: The data cannot be read, or the final model could not be written where the options say.
         """
+        check_folder_option("model", self.table_options.model, MODEL.facts)
         _ = self.metric
         if self.table_options.keep:
             with contextlib.suppress(ImportError):
@@ -205,6 +210,7 @@ class TabularWorker(Worker):
         # A kept evaluation needs the models of all folds, not their predictions alone.
         reuses = self.fidelity == "folds" and not self.table_options.keep
         losses, predictions, members, infos = [], [], [], []
+        kept: dict[str, Any] = {}
         for number in range(n_folds):
             fold = subsample(self.dataset.fold(number), percent, self.table_options.split_seed)
             folder = context.directory / f"fold-{number}"
@@ -219,7 +225,7 @@ class TabularWorker(Worker):
                 infos.append(dict(model.info))
                 members.append(Member(1 / n_folds, fold.encoder, model))
                 if reuses:
-                    save_fold(folder, mark, prediction)
+                    kept |= keep_fold(folder, mark, prediction)
             losses.append(self.metric.loss(fold.judge.target, prediction))
             predictions.append(prediction)
             if n_folds > 1:
@@ -235,7 +241,7 @@ class TabularWorker(Worker):
             )
         info: dict[str, Any] = {"fold_losses": losses} if n_folds > 1 else {}
         info |= infos[0] if n_folds == 1 and infos else {"folds_trained": len(infos)}
-        return {"loss": float(np.mean(losses)), "info": {**info, "seconds": time.perf_counter() - began}}
+        return {"loss": float(np.mean(losses)), "info": {**info, **kept, "seconds": time.perf_counter() - began}}
 
     def refit(self, config: Mapping[str, Any], budget: float, context: EvaluationContext) -> Mapping[str, Any]:
         """Train the final model on all rows but those of the test part, save it, and judge it on the test part.

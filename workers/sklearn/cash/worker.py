@@ -8,7 +8,7 @@ import numpy as np
 
 from bohb_service.errors import StudyError
 from bohb_service.suggestions import did_you_mean
-from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from bohb_service.workers.common.checkpoint import Checkpoint, keep_checkpoint, load_checkpoint
 from bohb_service.workers.common.checks import names
 from bohb_service.workers.tabular.dataset import subsample
 from bohb_service.workers.tabular.rows import Fold
@@ -161,11 +161,7 @@ class SklearnPipeline(TabularWorker):
             from .storage import dump
 
             state = {_MODEL_STATE: np.frombuffer(dump(fitted), dtype=np.uint8)}
-            try:
-                save_checkpoint(folder / _CHECKPOINT, mark, Checkpoint(np.zeros(iterations), state))
-            except OSError as error:
-                # The result stands without it; only the next budget will have to start from the beginning.
-                info["checkpoint_error"] = str(error)
+            info |= keep_checkpoint(folder / _CHECKPOINT, mark, Checkpoint(np.zeros(iterations), state))
         return PipelineModel(fitted, info)
 
     def _components(self, kind: Kind) -> tuple[Kind, tuple[Learner, ...], tuple[Preprocessor, ...]]:
