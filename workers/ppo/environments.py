@@ -19,6 +19,7 @@ from .actor import Actions, Floats, Kind
 
 if TYPE_CHECKING:
     import gymnasium
+    from gymnasium.envs.registration import EnvSpec
 
 _KEY = "worker_options.env"
 
@@ -97,11 +98,51 @@ class Interface:
         return seen
 
 
+def registered(name: str) -> "EnvSpec":
+    """What Gymnasium has registered under a name, in any of its spellings: ``CartPole-v1``, or without its version.
+
+    Args:
+        name: As registered; after ``module:`` or ``path/to/file.py:``, if that has to be imported first. Without a
+            version the latest one is meant.
+
+    Raises:
+        StudyError: There is no such environment, or what has to be imported cannot be.
+    """
+    import gymnasium
+    from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
+
+    where, _, plain = name.rpartition(":")
+    if where:
+        _import(where, name)
+    try:
+        namespace, base, version = parse_env_id(plain)
+        latest = find_highest_version(namespace, base) if version is None else version
+        return gymnasium.spec(get_env_id(namespace, base, latest))
+    except gymnasium.error.Error as error:
+        raise _unknown(name, plain) from error
+
+
+def identity(name: str) -> str:
+    """Text that is the same for all spellings of an environment's name, and no other's.
+
+    Args:
+        name: As for `registered`.
+
+    Raises:
+        StudyError: As there.
+    """
+    spec = registered(name)
+    entry = spec.entry_point
+    if callable(entry):
+        entry = f"{entry.__module__}:{getattr(entry, '__qualname__', type(entry).__qualname__)}"
+    return f"{spec.id} of {entry}"
+
+
 def make_environment(name: str, arguments: Mapping[str, Any], step_limit: int | None) -> "gymnasium.Env[Any, Any]":
     """An environment.
 
     Args:
-        name: As registered; after ``module:`` or ``path/to/file.py:``, if that has to be imported first.
+        name: As for `registered`.
         arguments: Of the environment.
         step_limit: Longest episode; None: its own.
 
@@ -110,14 +151,10 @@ def make_environment(name: str, arguments: Mapping[str, Any], step_limit: int | 
     """
     import gymnasium
 
-    where, _, registered = name.rpartition(":")
-    if where:
-        _import(where, name)
+    spec = registered(name)
     try:
         with no_warnings():
-            return gymnasium.make(registered, max_episode_steps=step_limit, disable_env_checker=True, **arguments)
-    except gymnasium.error.UnregisteredEnv as error:
-        raise _unknown(name, registered) from error
+            return gymnasium.make(spec, max_episode_steps=step_limit, disable_env_checker=True, **arguments)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
         raise StudyError(f"{_KEY}: {name!r} needs a package that is not installed here: {error}") from error
     except TypeError as error:
@@ -130,7 +167,7 @@ def source_digest(name: str) -> str | None:
     """SHA-256 of the file that registers an environment, so that a change of it is noticed; None if none is named.
 
     Args:
-        name: As for `make_environment`.
+        name: As for `registered`.
     """
     path = Path(name.rpartition(":")[0]).expanduser()
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.suffix == ".py" and path.is_file() else None
@@ -140,28 +177,19 @@ def check_registered(name: str) -> None:
     """Raise if there is surely no such environment: Gymnasium is installed here, the name is plain, and it is unknown.
 
     Args:
-        name: As for `make_environment`.
+        name: As for `registered`.
 
     Raises:
         StudyError: There is none.
     """
-    if ":" in name or find_spec("gymnasium") is None:
-        return
+    if ":" not in name and find_spec("gymnasium") is not None:
+        registered(name)
+
+
+def _unknown(name: str, plain: str) -> StudyError:
     import gymnasium
 
-    try:
-        gymnasium.spec(name)
-    except gymnasium.error.UnregisteredEnv as error:
-        raise _unknown(name, name) from error
-    except gymnasium.error.Error:
-        # Such as a name without version, which can be made.
-        return
-
-
-def _unknown(name: str, registered: str) -> StudyError:
-    import gymnasium
-
-    hint = did_you_mean(registered, gymnasium.registry)
+    hint = did_you_mean(plain, gymnasium.registry)
     return StudyError(
         f"{_KEY}: there is no environment {name!r}; {hint or 'see gymnasium.registry for names'} "
         "(one of your own is file.py:name or module:name, where importing that registers it)"

@@ -14,7 +14,6 @@ TARGET = "ppo"
 """Name of the target in study files and saved agents."""
 
 CARTPOLE = "CartPole-v1"
-_CARTPOLE_STEPS = 200
 
 Loss = Literal["episodes", "final_return", "area"]
 Update = Literal["episodes", "steps"]
@@ -27,8 +26,8 @@ class PPOOptions:
     Attributes:
         env: Name of a Gymnasium environment; ``module:name`` or ``path/to/file.py:name`` imports that first.
         env_kwargs: Arguments of the environment.
-        max_episode_steps: Longest episode; None: as the environment says. By default 200 for CartPole-v1 with the
-            loss ``episodes``, as published.
+        max_episode_steps: Longest episode; None: as the environment says, or with the loss ``episodes``
+            200 for CartPole-v1, as published.
         space: One of `SPACES`.
         loss: ``episodes`` until the task is solved; or minus the ``final_return``, or minus the ``area`` under the
             learning curve, of a fixed number of environment steps.
@@ -78,13 +77,6 @@ class PPOOptions:
     def update_unit(self) -> Update:
         """What ends a rollout."""
         return self.update or ("episodes" if self.loss == "episodes" else "steps")
-
-    @property
-    def step_limit(self) -> int | None:
-        """Most steps of an episode; None: as the environment says."""
-        if self.max_episode_steps is None and self.env == CARTPOLE and self.loss == "episodes":
-            return _CARTPOLE_STEPS
-        return self.max_episode_steps
 
     def _check(self) -> None:
         text("env", self.env)
