@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bohb_service.errors import StudyError, WorkerSpecError
+from bohb_service.errors import WorkerSpecError
 from bohb_service.suggestions import did_you_mean
 from bohb_service.worker.loader import import_location
+from bohb_service.workers.common.checks import OptionError
+from bohb_service.workers.common.shown import shown
 from bohb_service.workers.common.surroundings import no_warnings
 
 from .actor import Actions, Floats, Kind
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     import gymnasium
     from gymnasium.envs.registration import EnvSpec
 
-_KEY = "worker_options.env"
+_OPTION = "env"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,11 @@ def make_environment(name: str, arguments: Mapping[str, Any], step_limit: int | 
         with no_warnings():
             return gymnasium.make(spec, max_episode_steps=step_limit, disable_env_checker=True, **arguments)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-        raise StudyError(f"{_KEY}: {name!r} needs a package that is not installed here: {error}") from error
+        raise OptionError(_OPTION, f"{name!r} needs a package that is not installed here: {error}") from error
     except TypeError as error:
-        raise StudyError(f"worker_options.env_kwargs: {dict(arguments)!r} do not suit {name!r}: {error}") from error
+        raise OptionError("env_kwargs", f"{shown(dict(arguments))} do not suit {name!r}: {error}") from error
     except Exception as error:
-        raise StudyError(f"{_KEY}: {name!r} cannot be made: {type(error).__name__}: {error}") from error
+        raise OptionError(_OPTION, f"{name!r} cannot be made: {type(error).__name__}: {error}") from error
 
 
 def source_digest(name: str) -> str | None:
@@ -186,13 +188,14 @@ def check_registered(name: str) -> None:
         registered(name)
 
 
-def _unknown(name: str, plain: str) -> StudyError:
+def _unknown(name: str, plain: str) -> OptionError:
     import gymnasium
 
     hint = did_you_mean(plain, gymnasium.registry)
-    return StudyError(
-        f"{_KEY}: there is no environment {name!r}; {hint or 'see gymnasium.registry for names'} "
-        "(one of your own is file.py:name or module:name, where importing that registers it)"
+    return OptionError(
+        _OPTION,
+        f"there is no environment {name!r}; {hint or 'see gymnasium.registry for names'} "
+        "(one of your own is file.py:name or module:name, where importing that registers it)",
     )
 
 
@@ -200,7 +203,7 @@ def _import(where: str, name: str) -> None:
     try:
         import_location(where, name)
     except WorkerSpecError as error:
-        raise StudyError(f"{_KEY}: {str(error).removeprefix('worker ')}") from error
+        raise OptionError(_OPTION, str(error).removeprefix("worker ")) from error
 
 
 def interface_of(name: str, environment: "gymnasium.Env[Any, Any]") -> Interface:
@@ -223,16 +226,18 @@ def interface_of(name: str, environment: "gymnasium.Env[Any, Any]") -> Interface
         low, high = (tuple(map(float, bound.ravel())) if bounded else () for bound in (done.low, done.high))
         form = ActionForm("continuous", int(np.prod(done.shape)), low=low, high=high, shape=tuple(done.shape))
     else:
-        raise StudyError(
-            f"{_KEY}: actions of {name!r} are {done}; ppo can take one of several (Discrete) or numbers (Box of floats)"
+        raise OptionError(
+            _OPTION,
+            f"actions of {name!r} are {done}; ppo can take one of several (Discrete) or numbers (Box of floats)",
         )
     if isinstance(seen, Discrete):
         return Interface(int(seen.n), form, is_category=True, first_category=int(seen.start))
     if isinstance(seen, Box) and len(seen.shape) == 1:
         return Interface(int(seen.shape[0]), form)
-    raise StudyError(
-        f"{_KEY}: observations of {name!r} are {seen}; ppo can see a row of numbers (Box with one axis) or one of "
-        "several (Discrete); register the environment with a wrapper, such as gymnasium.wrappers.FlattenObservation"
+    raise OptionError(
+        _OPTION,
+        f"observations of {name!r} are {seen}; ppo can see a row of numbers (Box with one axis) or one of several "
+        "(Discrete); register the environment with a wrapper, such as gymnasium.wrappers.FlattenObservation",
     )
 
 
@@ -247,9 +252,9 @@ def check_length(name: str, environment: "gymnasium.Env[Any, Any]") -> None:
         StudyError: They have none.
     """
     if environment.spec is None or environment.spec.max_episode_steps is None:
-        raise StudyError(
-            f"worker_options.max_episode_steps: {name!r} does not say how long an episode may be; write a number, so "
-            "that each of them ends"
+        raise OptionError(
+            "max_episode_steps",
+            f"{name!r} does not say how long an episode may be; write a number, so that each of them ends",
         )
 
 
@@ -267,8 +272,9 @@ def solved_return(name: str, environment: "gymnasium.Env[Any, Any]") -> float:
     if spec is not None and spec.id.startswith("CartPole-") and spec.max_episode_steps is not None:
         return float(spec.max_episode_steps)
     if spec is None or spec.reward_threshold is None:
-        raise StudyError(
-            f"worker_options.solved_at: {name!r} does not say at which return it is solved; write a number, or take "
-            "`loss: final_return` or `loss: area`"
+        raise OptionError(
+            "solved_at",
+            f"{name!r} does not say at which return it is solved; write a number, or take `loss: final_return` or "
+            "`loss: area`",
         )
     return float(spec.reward_threshold)

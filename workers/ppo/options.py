@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from bohb_service.errors import StudyError
-from bohb_service.workers.common.checks import known, number, one_of, text
+from bohb_service.workers.common.checks import OptionError, known, number, one_of, text
+from bohb_service.workers.common.shown import pythonic, shown
 
 from .hyperparameters import check_value
 from .spaces import SPACES
@@ -69,7 +69,7 @@ class PPOOptions:
             StudyError: A name or a value is wrong.
         """
         known(options, [entry.name for entry in fields(cls)])
-        made = cls(**options)
+        made = cls(**pythonic(options))
         made._check()
         return made
 
@@ -84,7 +84,7 @@ class PPOOptions:
             text("model", self.model)
         for key in ("env_kwargs", "fixed"):
             if not isinstance(getattr(self, key), Mapping):
-                raise StudyError(f"worker_options.{key}: must be a mapping of names to values")
+                raise OptionError(key, f"must be a mapping of names to values, not {shown(getattr(self, key))}")
         one_of("space", self.space, tuple(SPACES))
         one_of("loss", self.loss, ("episodes", "final_return", "area"))
         one_of("update", self.update, (None, "episodes", "steps"))
@@ -97,9 +97,10 @@ class PPOOptions:
         number("window", self.window, 1, 10**5, is_integer=True)
         number("max_episodes", self.max_episodes, 1, 10**7, is_integer=True)
         if self.loss == "episodes" and self.window > self.max_episodes:
-            raise StudyError(
-                f"worker_options.window: {self.window} episodes are more than the {self.max_episodes} of max_episodes, "
-                "so that nothing could be solved; lower the one or raise the other"
+            raise OptionError(
+                "window",
+                f"{self.window} episodes are more than the {self.max_episodes} of max_episodes, so that nothing could "
+                "be solved; lower the one or raise the other",
             )
         number("steps", self.steps, 1, 10**10, is_integer=True)
         number("threads", self.threads, 1, 1024, is_integer=True)

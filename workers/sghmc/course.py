@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bohb_service.errors import StudyError
 from bohb_service.workers.common.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from bohb_service.workers.common.draws import derived_seed
+from bohb_service.workers.common.shown import shown
 from bohb_service.workers.common.surroundings import torch_threads
 from bohb_service.workers.common.whole import whole_number
 from bohb_service.workers.tabular.rows import Fold
@@ -182,8 +183,8 @@ def steps_of(effort: Effort, options: SamplingOptions) -> int:
     steps = whole_number(effort.budget)
     if steps is None or steps < 1:
         raise StudyError(
-            f"budget {effort.budget!r} is not a whole number of steps; declare the fidelity of the study as integer, "
-            "from 1"
+            f"budget {shown(effort.budget)} is not a whole number of steps; declare the fidelity of the study as "
+            "integer, from 1"
         )
     return steps
 
