@@ -113,15 +113,49 @@ def test_tables_with_gaps_and_text_and_cross_validation():
     [
         ({"l_rate": -1.0}, "'l_rate' must be a number above 0"),
         ({"burn_in": 1.0}, "'burn_in' must be a number from 0 to below 1"),
-        ({"n_steps": 0}, "steps"),
-        ({"chains": 0}, "chains: must be a whole number from 1"),
-        ({"noise_prior": "wek"}, "'wek'; did you mean 'weak'"),
+        ({"l_rate": np.float64("inf")}, "'l_rate' must be a number above 0, not inf$"),
+        ({"n_units_1": 2**70}, "'n_units_1' must be a whole number from 1 to 100000, not 1180591620717411303424"),
+        ({"n_units_2": [8]}, r"'n_units_2' must be a whole number from 1 to 100000, not \[8\]"),
+        ({"n_steps": 0}, r"^n_steps: must be a whole number from 1 to 1e\+09, not 0"),
+        ({"chains": 0}, "^chains: must be a whole number from 1 to 1024, not 0"),
+        ({"keep_every": np.float64(1.5)}, r"^keep_every: must be a whole number .* not 1\.5$"),
+        ({"noise_prior": "wek"}, "^noise_prior: 'wek'; did you mean 'weak'"),
+        ({"categorical": ["x10"]}, "^categorical: there is no column 'x10'; did you mean"),
+        ({"categorical": "x0"}, "^categorical: must be a list of names of columns, not 'x0'"),
+        ({"random_state": -1}, "^random_state must be a whole number from 0 to 4294967295, a .* not -1$"),
     ],
 )
 def test_wrong_settings_are_refused(diabetes, settings, words):
     features, values, *_ = diabetes
     with pytest.raises(ValueError, match=words):
         BNNRegressor(**settings).fit(features, values)
+
+
+@pytest.mark.parametrize("wrong", [-1, 0, 1.5, True, None, "a", np.float64(2)])
+def test_a_number_of_draws_that_is_none_is_refused(diabetes, wrong):
+    features, values, new, _ = diabetes
+    model = BNNRegressor(**SHORT).fit(features, values)
+    with pytest.raises(ValueError, match=r"^n_samples: must be a whole number from 1 to 1e\+09, not ") as caught:
+        model.sample_y(new, wrong)
+    assert "np." not in str(caught.value)
+    assert model.sample_y(new[:2], np.int64(3)).shape == (2, 3)
+
+
+def test_wrong_arguments_of_predictions_are_named(diabetes):
+    features, values, new, _ = diabetes
+    model = BNNRegressor(**SHORT).fit(features, values)
+    for level in ("most", None, 1, np.float64("inf"), True):
+        with pytest.raises(
+            ValueError, match=r"^level: must be a number between 0 and 1, both excluded, not "
+        ) as caught:
+            model.predict_interval(new, level)
+        assert "np." not in str(caught.value)
+    with pytest.raises(ValueError, match=r"^random_state must be a whole number from 0 to .* not -1$"):
+        model.sample_y(new, 1, -1)
+    with pytest.raises(ValueError, match=r"^count: must be a whole number from 1 to .* not 0$"):
+        model.predictive(new).sample(0, np.random.default_rng(0))
+    with pytest.raises(TypeError, match=r"^random: must be a numpy.random.Generator, such as .* not 3$"):
+        model.predictive(new).sample(1, 3)
 
 
 def test_a_column_that_is_missing_is_told():
@@ -131,9 +165,11 @@ def test_a_column_that_is_missing_is_told():
         model.predict(frame[["a"]])
 
 
-def test_numbers_of_numpy_are_numbers(diabetes):
+def test_numbers_of_numpy_are_numbers(diabetes, tmp_path):
     features, values, *_ = diabetes
     given = {name: np.int64(value) for name, value in SHORT.items()}
     model = BNNRegressor(**given, l_rate=np.float64(0.02), chains=np.int32(1)).fit(features, values)
     same = BNNRegressor(**SHORT, l_rate=0.02, chains=1).fit(features, values)
     np.testing.assert_array_equal(model.predict(features), same.predict(features))
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").facts == same.model_.facts

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -57,6 +58,68 @@ def test_refit_after_a_cross_validation_has_one_model_a_member(target):
 
     assert [len(member["models"]) for member in model.show_models()] == [1] * len(model.members_)
     assert model.score(features, values) > 0.3
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    ("kind", "settings", "words"),
+    [
+        (autonet.AutoNetClassifier, {"space": "ful"}, r"^space: 'ful'; did you mean 'full'\?"),
+        (
+            autonet.AutoNetRegressor,
+            {"early_stopping": -1},
+            "^early_stopping: must be a whole number from 0 to .* not -1$",
+        ),
+        (autonet.AutoNetRegressor, {"threads": np.float64(1.5)}, r"^threads: must be a whole number .* not 1\.5$"),
+        (
+            autonet.AutoNetRegressor,
+            {"max_budget": 10**7},
+            "^max_budget: must be a whole number from 1 to .* not 10000000$",
+        ),
+        (autonet.AutoNetClassifier, {"metric": "rmse"}, "^metric: 'rmse'; choose from: error"),
+        (
+            sklearn.AutoMLClassifier,
+            {"learners": ["randm_forest"]},
+            "^learners: no learner 'randm_forest'; did you mean ",
+        ),
+        (sklearn.AutoMLClassifier, {"learners": ["ridge"]}, "^learners: ridge cannot do a classification"),
+        (sklearn.AutoMLClassifier, {"learners": []}, "^learners: no learner is left"),
+        (sklearn.AutoMLRegressor, {"exclude_learners": "mlp"}, "^exclude_learners: must be a list of names, not 'mlp'"),
+        (sklearn.AutoMLRegressor, {"preprocessors": ["zz"]}, "^preprocessors: no preprocessor 'zz'; choose from: none"),
+    ],
+)
+def test_wrong_parameters_are_named_as_they_were_given(kind, settings, words, workers):
+    features, labels = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match=words):
+        kind(**settings, workers=workers).fit(features, labels)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is such a device")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_device_that_is_missing_is_told_before_anything_runs(workers):
+    features, labels = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match=r"^device: 'cuda', but PyTorch finds no such device"):
+        autonet.AutoNetClassifier(device="cuda", workers=workers).fit(features, labels)
+
+
+def test_numbers_of_numpy_are_numbers():
+    features, labels = load_iris(return_X_y=True)
+    numbers = {
+        "early_stopping": 2,
+        "threads": 1,
+        "evaluations": 2,
+        "ensemble_size": 1,
+        "max_budget": 3,
+        "time_limit": 60,
+        "evaluation_limit": 30,
+        "memory_limit": 3000,
+        "random_state": 0,
+    }
+    given = {name: np.int64(value) for name, value in numbers.items()}
+
+    models = [autonet.AutoNetClassifier(workers=0, **settings).fit(features, labels) for settings in (numbers, given)]
+
+    np.testing.assert_array_equal(*(model.predict_proba(features) for model in models))
 
 
 @pytest.mark.parametrize("workers", [0, 1])

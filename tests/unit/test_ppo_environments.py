@@ -10,7 +10,7 @@ from bohb_service.workers.ppo.actor import Actor, Layers
 from bohb_service.workers.ppo.cartpole import CartPoleLanes
 from bohb_service.workers.ppo.collector import Collector
 from bohb_service.workers.ppo.copies import GymnasiumLanes, open_lanes
-from bohb_service.workers.ppo.environments import interface_of, make_environment, source_digest
+from bohb_service.workers.ppo.environments import identity, interface_of, make_environment, source_digest
 from bohb_service.workers.ppo.options import PPOOptions
 from bohb_service.workers.ppo.task import Task
 from tests.ppo_environments import Corridor
@@ -108,6 +108,26 @@ def test_only_the_plain_cartpole_is_replaced(options, is_ours, limit):
         assert done.truncated[0] == (step == limit)
 
 
+@pytest.mark.parametrize("name", ["CartPole", "gymnasium:CartPole-v1", "gymnasium:CartPole"])
+@pytest.mark.parametrize("options", [{}, {"loss": "area"}, {"max_episode_steps": 70}, {"update": "steps"}])
+def test_every_spelling_of_a_name_is_the_same_task(name, options):
+    plain, spelled = task(**options), task(env=name, **options)
+
+    assert spelled.options.max_episode_steps == plain.options.max_episode_steps
+    assert (spelled.threshold, spelled.interface) == (plain.threshold, plain.interface)
+    assert spelled.facts == plain.facts
+    lanes, others = lanes_of(1, **options)[0], lanes_of(1, env=name, **options)[0]
+    assert isinstance(others, CartPoleLanes)
+    assert others._limit == lanes._limit
+
+
+def test_other_environments_have_other_marks():
+    names = ("CartPole-v1", "CartPole-v0", "ShuffledCartPole-v0", "Acrobot-v1")
+
+    assert len({identity(name) for name in names}) == len(names)
+    assert task(env="CartPole-v0").facts != task(env="CartPole-v1").facts
+
+
 # Interfaces
 
 
@@ -145,6 +165,9 @@ def test_bounded_actions_are_scaled_and_free_ones_are_not(actions, said, done):
         ),
         ({"env": "pendulum-v1"}, "did you mean 'Pendulum-v1'"),
         ({"env": "CartPole-v7"}, "there is no environment 'CartPole-v7'; did you mean 'CartPole-v1'"),
+        ({"env": "CartPol"}, "there is no environment 'CartPol'; did you mean 'CartPole-v"),
+        ({"env": "Pendulum-v0"}, "there is no environment 'Pendulum-v0'; did you mean 'Pendulum-v1'"),
+        ({"env": "what is this?"}, "there is no environment 'what is this"),
         ({"env": "Zzz-v0"}, "there is no environment 'Zzz-v0'; see gymnasium.registry for names"),
         (
             {"env": "no_such_module:Own-v0"},

@@ -327,6 +327,44 @@ def test_actions_are_single_or_several_likeliest_or_drawn():
     assert np.array_equal(drawn, trial.agent.act(observation, np.random.default_rng(0)))
     with pytest.raises(ValueError, match=r"observations have shape \(1, 2\), but the agent learned from 3"):
         trial.agent.act([0.0, 1.0])
+    for wrong in ("left", None, ["a", "b", "c"]):
+        with pytest.raises(ValueError, match="observation: must be of numbers, not "):
+            trial.agent.act(wrong)
+    with pytest.raises(TypeError, match=r"rng: must be a numpy.random.Generator, such as .*, not 5"):
+        trial.agent.act(observation, 5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"seed": -1}, r"^seed: must be a whole number from 0 to 2147483647, not -1$"),
+        ({"seed": 1.5}, r"^seed: must be a whole number from 0 to 2147483647, not 1\.5$"),
+        ({"seed": True}, r"^seed: must be a whole number .* not True$"),
+        ({"seed": None}, r"^seed: must be a whole number .* not None$"),
+        ({"seed": 2**31}, r"^seed: must be a whole number .* not 2147483648$"),
+        ({"config": [1]}, r"^config: must be a mapping of hyperparameters to values, not \[1\]$"),
+        ({"config": {"discount": 2}}, r"^hyperparameter 'discount' must be a number from 0 to 1, not 2$"),
+        ({"env": None}, r"^env: must be text, not None$"),
+        ({"env": "CartPol-v1"}, r"^env: there is no environment 'CartPol-v1'; did you mean 'CartPole-v1'\?"),
+        ({"env_kwargs": {"mass": 3}}, r"^env_kwargs: \{'mass': 3\} do not suit 'CartPole-v1'"),
+        ({"loss": "final"}, r"^loss: 'final'; choose from: "),
+        ({"windw": 3}, r"^windw: no such option; did you mean 'window'\?$"),
+        ({"env": "tests.ppo_environments:Endless-v0", "solved_at": 1}, "^max_episode_steps: .* write a number"),
+        ({"loss": "area", "steps": 5}, "^steps: no episode of 'CartPole-v1' ended within 5 steps"),
+    ],
+)
+def test_wrong_arguments_of_a_training_are_named(arguments, words):
+    with pytest.raises(StudyError, match=words):
+        train_ppo(**{"config": QUICK, **arguments})
+
+
+def test_numbers_of_numpy_are_arguments_too():
+    plain = train_ppo(QUICK, seed=3, max_episodes=20)
+    given = {name: np.int64(value) for name, value in QUICK.items()}
+
+    same = train_ppo(given, seed=np.int64(3), max_episodes=np.int32(20))
+
+    assert np.array_equal(same.returns, plain.returns)
 
 
 def test_a_saved_agent_that_is_missing_or_damaged_is_told(tmp_path):

@@ -146,7 +146,7 @@ def test_intervals_and_draws_are_those_of_the_distribution():
 
 @pytest.mark.parametrize("level", [0.0, 1.0, -1.0, 90])
 def test_a_level_that_is_no_share_is_refused(level):
-    with pytest.raises(ValueError, match="level of an interval is a number between 0 and 1"):
+    with pytest.raises(ValueError, match="level: must be a number between 0 and 1, both excluded, not"):
         Predictive(np.zeros((1, 1)), np.ones(1), np.ones(1)).interval(level)
 
 

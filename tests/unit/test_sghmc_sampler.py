@@ -141,6 +141,34 @@ def test_chains_that_diverge_are_told():
         draw(chain, gradient_of(lambda theta: (theta**4).sum()), until=1000)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"l_rate": 0}, "l_rate: must be a number between 0 and inf, both excluded, not 0"),
+        ({"l_rate": math.nan}, "l_rate: must be a number .* not nan"),
+        ({"mdecay": 1.5}, r"mdecay: must be a number from 0 to 1, not 1\.5"),
+        ({"seed": -1}, "seed: must be a whole number from 0 to 2147483647, not -1"),
+        ({"seed": 1.5}, r"seed: must be a whole number .* not 1\.5"),
+    ],
+)
+def test_wrong_arguments_of_a_sampler_are_named(given, words):
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        sampler(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"until": -1}, r"until: must be a whole number from 0 to 1e\+09, not -1"),
+        ({"until": 5, "adapting": 0.5}, r"adapting: must be a whole number .* not 0\.5"),
+        ({"until": 5, "keep_every": 0}, r"keep_every: must be a whole number from 1 to 1e\+09, not 0"),
+    ],
+)
+def test_wrong_numbers_of_steps_are_named(given, words):
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        draw(sampler(), gradient_of(lambda position: position.square().sum()), **given)
+
+
 def test_the_gradients_of_all_chains_are_each_their_own():
     positions = double([[1.0, 2.0], [-3.0, 0.5]])
     np.testing.assert_allclose(gradient_of(lambda theta: (theta**3).sum())(positions, 0), 3 * positions**2)

@@ -94,7 +94,7 @@ def test_wrong_options_are_refused_by_class_and_space(options, words):
         ({"mdecay": 1.1}, "'mdecay' must be a number from 0 to 1, not 1.1"),
         ({"burn_in": 1.0}, "'burn_in' must be a number from 0 to below 1, not 1.0"),
         ({"burn_in": True}, "'burn_in' must be a number"),
-        ({"n_units_1": 0}, "'n_units_1' must be a whole number of at least 1, not 0"),
+        ({"n_units_1": 0}, "'n_units_1' must be a whole number from 1 to 100000, not 0"),
         ({"n_units_2": 2.5}, "'n_units_2' must be a whole number"),
     ],
 )

@@ -10,6 +10,7 @@ from bohb_service.workers.tabular.estimators.kinds import TabularClassifier, Tab
 from bohb_service.workers.tabular.estimators.search import COMMON_BUDGETS, Budgets
 from bohb_service.workers.tabular.saved import SavedModel
 
+from .machine import find_device
 from .saving import load
 
 
@@ -24,6 +25,7 @@ class _AutoNetEstimator(TabularEstimator):
         "seconds": Budgets(2, 20),
         **COMMON_BUDGETS,
     }
+    ARGUMENTS: ClassVar[Mapping[str, str]] = {"horizon": "max_budget"}
     OPTIONS = ("space", "early_stopping", "device", "threads")
 
     space: str | None = None
@@ -45,7 +47,12 @@ class _AutoNetEstimator(TabularEstimator):
 
         Args:
             budgets: Of the search.
+
+        Raises:
+            StudyError: There is no such device on this machine.
         """
+        if self.device == "cuda":
+            find_device(self.device)
         options = super().target_options(budgets)
         return {**options, "horizon": round(budgets.max)} if self._fidelity == "epochs" else options
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from bohb_service.errors import SpaceError
 from bohb_service.suggestions import did_you_mean
+from bohb_service.workers.common.shown import pythonic, shown
 
 from .shapes import SHAPES
 
@@ -192,7 +193,7 @@ class Hyperparameters:
             if name not in known:
                 hint = did_you_mean(name, known) or f"choose from: {', '.join(known)}"
                 raise SpaceError(f"hyperparameter {name!r} is unknown to autonet; {hint}")
-        values = {**base, **config}
+        values = pythonic({**base, **config})
         for name, value in values.items():
             _check(name, value, known[name])
         return cls(**values)
@@ -247,11 +248,11 @@ def _check(name: str, value: Any, kind: Any) -> None:
         if value not in _CHOICES[name]:
             hint = did_you_mean(value, _CHOICES[name])
             advice = f"{hint} choose from: {', '.join(_CHOICES[name])}".lstrip()
-            raise SpaceError(f"hyperparameter {name!r}: {value!r} is none of its values; {advice}")
+            raise SpaceError(f"hyperparameter {name!r}: {shown(value)} is none of its values; {advice}")
         return
     if kind is bool:
         if not isinstance(value, bool):
-            raise SpaceError(f"hyperparameter {name!r} must be true or false, not {value!r}")
+            raise SpaceError(f"hyperparameter {name!r} must be true or false, not {shown(value)}")
         return
     is_number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
     if name in _SHARES:
@@ -265,4 +266,4 @@ def _check(name: str, value: Any, kind: Any) -> None:
         fits, span = is_number and 0 < value < float("inf"), "above 0"
     if not fits:
         what = "a whole number" if kind is int else "a number"
-        raise SpaceError(f"hyperparameter {name!r} must be {what} {span}, not {value!r}")
+        raise SpaceError(f"hyperparameter {name!r} must be {what} {span}, not {shown(value)}")

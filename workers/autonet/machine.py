@@ -2,7 +2,7 @@
 
 import torch
 
-from bohb_service.errors import StudyError
+from bohb_service.workers.common.checks import OptionError
 
 
 def find_device(name: str) -> torch.device:
@@ -17,7 +17,5 @@ def find_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise StudyError(
-            "worker_options.device: 'cuda', but PyTorch finds no such device on this machine; write auto or cpu"
-        )
+        raise OptionError("device", "'cuda', but PyTorch finds no such device on this machine; write auto or cpu")
     return torch.device(name)

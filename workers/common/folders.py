@@ -9,6 +9,8 @@ from pathlib import Path
 
 from bohb_service.errors import StudyError
 
+from .checks import OptionError
+
 
 @contextmanager
 def whole_folder(path: Path, mark: str) -> Iterator[Path]:
@@ -52,7 +54,7 @@ def check_folder_option(key: str, value: str | None, mark: str) -> None:
         mark: As for `whole_folder`.
 
     Raises:
-        StudyError: It cannot.
+        OptionError: It cannot.
     """
     if value is None:
         return
@@ -60,12 +62,11 @@ def check_folder_option(key: str, value: str | None, mark: str) -> None:
     try:
         _rehearse(path, mark)
     except StudyError as error:
-        raise StudyError(f"worker_options.{key}: {error}") from error
+        raise OptionError(key, str(error)) from error
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise StudyError(
-            f"worker_options.{key}: {path} cannot be written here ({reason}); name a folder elsewhere, or let this "
-            "user write there"
+        raise OptionError(
+            key, f"{path} cannot be written here ({reason}); name a folder elsewhere, or let this user write there"
         ) from error
 
 

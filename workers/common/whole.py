@@ -2,6 +2,8 @@
 
 from bohb_service.errors import StudyError
 
+from .shown import shown
+
 _SLACK = 1e-6
 """The budgets of a schedule are quotients; an error of rounding is no reason to refuse one."""
 
@@ -21,6 +23,7 @@ def whole_epochs(budget: float) -> int:
     epochs = whole_number(budget)
     if epochs is None or epochs < 1:
         raise StudyError(
-            f"budget {budget!r} is not a whole number of epochs; declare the fidelity of the study as integer, from 1"
+            f"budget {shown(budget)} is not a whole number of epochs; declare the fidelity of the study as "
+            "integer, from 1"
         )
     return epochs

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
+from bohb_service.workers.common.draws import check_generator
 from bohb_service.workers.common.restored import restored
 from bohb_service.workers.common.sealed import SealedKind
+from bohb_service.workers.common.shown import shown
 
 from .actor import Actor, Layers
 from .environments import Interface
@@ -49,9 +51,12 @@ class Agent:
             The number of an action, or an array as the environment takes it; for several observations an array of them.
 
         Raises:
-            ValueError: The observation is not like those of the environment.
+            ValueError: The observation is not like those of the environment, or not of numbers.
+            TypeError: ``rng`` is no generator.
         """
-        given = np.asarray(observation)
+        if rng is not None:
+            check_generator("rng", rng)
+        given = _numbers(observation)
         is_single = given.ndim == (0 if self.interface.is_category else 1)
         seen = self.interface.see(given[None] if is_single else given)
         if self.eyes is not None:
@@ -123,6 +128,14 @@ class Agent:
             return data
 
         AGENT.save(path, fill)
+
+
+def _numbers(observation: Any) -> NDArray[Any]:
+    """An observation as an array of numbers."""
+    given = np.asarray(observation)
+    if given.dtype.kind not in "biuf":
+        raise ValueError(f"observation: must be of numbers, not {shown(observation)}")
+    return given
 
 
 def load(path: Path | str) -> Agent:

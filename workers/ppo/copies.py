@@ -65,7 +65,7 @@ def open_lanes(options: PPOOptions, interface: Interface, count: int) -> Lanes:
     Raises:
         StudyError: The environment cannot be made.
     """
-    first = make_environment(options.env, options.env_kwargs, options.step_limit)
+    first = make_environment(options.env, options.env_kwargs, options.max_episode_steps)
     spec = first.spec
     if spec is not None and spec.entry_point == CartPoleLanes.ENTRY_POINT and spec.id == CARTPOLE and not spec.kwargs:
         first.close()
@@ -74,7 +74,7 @@ def open_lanes(options: PPOOptions, interface: Interface, count: int) -> Lanes:
         stack.callback(first.close)
         environments = [first]
         for _ in range(count - 1):
-            environments.append(make_environment(options.env, options.env_kwargs, options.step_limit))
+            environments.append(make_environment(options.env, options.env_kwargs, options.max_episode_steps))
             stack.callback(environments[-1].close)
         stack.pop_all()
     return GymnasiumLanes(environments, interface)

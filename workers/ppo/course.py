@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bohb_service.errors import StudyError
+from bohb_service.workers.common.checks import OptionError
 
 from .agent import Agent
 from .convergence import ConvergenceDetector, area, final_return
@@ -110,9 +110,10 @@ class Course:
         if options.loss == "episodes":
             loss = float(len(returns) if self._detector.is_solved else options.max_episodes)
         elif not len(returns):
-            raise StudyError(
-                f"worker_options.steps: no episode of {options.env!r} ended within {options.steps} steps; write more "
-                "steps, or a smaller max_episode_steps"
+            raise OptionError(
+                "steps",
+                f"no episode of {options.env!r} ended within {options.steps} steps; write more steps, or a smaller "
+                "max_episode_steps",
             )
         elif options.loss == "final_return":
             loss = -final_return(returns, options.window)

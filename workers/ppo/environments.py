@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bohb_service.errors import StudyError, WorkerSpecError
+from bohb_service.errors import WorkerSpecError
 from bohb_service.suggestions import did_you_mean
 from bohb_service.worker.loader import import_location
+from bohb_service.workers.common.checks import OptionError
+from bohb_service.workers.common.shown import shown
 from bohb_service.workers.common.surroundings import no_warnings
 
 from .actor import Actions, Floats, Kind
 
 if TYPE_CHECKING:
     import gymnasium
+    from gymnasium.envs.registration import EnvSpec
 
-_KEY = "worker_options.env"
+_OPTION = "env"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,51 @@ class Interface:
         return seen
 
 
+def registered(name: str) -> "EnvSpec":
+    """What Gymnasium has registered under a name, in any of its spellings: ``CartPole-v1``, or without its version.
+
+    Args:
+        name: As registered; after ``module:`` or ``path/to/file.py:``, if that has to be imported first. Without a
+            version the latest one is meant.
+
+    Raises:
+        StudyError: There is no such environment, or what has to be imported cannot be.
+    """
+    import gymnasium
+    from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
+
+    where, _, plain = name.rpartition(":")
+    if where:
+        _import(where, name)
+    try:
+        namespace, base, version = parse_env_id(plain)
+        latest = find_highest_version(namespace, base) if version is None else version
+        return gymnasium.spec(get_env_id(namespace, base, latest))
+    except gymnasium.error.Error as error:
+        raise _unknown(name, plain) from error
+
+
+def identity(name: str) -> str:
+    """Text that is the same for all spellings of an environment's name, and no other's.
+
+    Args:
+        name: As for `registered`.
+
+    Raises:
+        StudyError: As there.
+    """
+    spec = registered(name)
+    entry = spec.entry_point
+    if callable(entry):
+        entry = f"{entry.__module__}:{getattr(entry, '__qualname__', type(entry).__qualname__)}"
+    return f"{spec.id} of {entry}"
+
+
 def make_environment(name: str, arguments: Mapping[str, Any], step_limit: int | None) -> "gymnasium.Env[Any, Any]":
     """An environment.
 
     Args:
-        name: As registered; after ``module:`` or ``path/to/file.py:``, if that has to be imported first.
+        name: As for `registered`.
         arguments: Of the environment.
         step_limit: Longest episode; None: its own.
 
@@ -110,27 +153,23 @@ def make_environment(name: str, arguments: Mapping[str, Any], step_limit: int | 
     """
     import gymnasium
 
-    where, _, registered = name.rpartition(":")
-    if where:
-        _import(where, name)
+    spec = registered(name)
     try:
         with no_warnings():
-            return gymnasium.make(registered, max_episode_steps=step_limit, disable_env_checker=True, **arguments)
-    except gymnasium.error.UnregisteredEnv as error:
-        raise _unknown(name, registered) from error
+            return gymnasium.make(spec, max_episode_steps=step_limit, disable_env_checker=True, **arguments)
     except (ImportError, gymnasium.error.DependencyNotInstalled) as error:
-        raise StudyError(f"{_KEY}: {name!r} needs a package that is not installed here: {error}") from error
+        raise OptionError(_OPTION, f"{name!r} needs a package that is not installed here: {error}") from error
     except TypeError as error:
-        raise StudyError(f"worker_options.env_kwargs: {dict(arguments)!r} do not suit {name!r}: {error}") from error
+        raise OptionError("env_kwargs", f"{shown(dict(arguments))} do not suit {name!r}: {error}") from error
     except Exception as error:
-        raise StudyError(f"{_KEY}: {name!r} cannot be made: {type(error).__name__}: {error}") from error
+        raise OptionError(_OPTION, f"{name!r} cannot be made: {type(error).__name__}: {error}") from error
 
 
 def source_digest(name: str) -> str | None:
     """SHA-256 of the file that registers an environment, so that a change of it is noticed; None if none is named.
 
     Args:
-        name: As for `make_environment`.
+        name: As for `registered`.
     """
     path = Path(name.rpartition(":")[0]).expanduser()
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.suffix == ".py" and path.is_file() else None
@@ -140,31 +179,23 @@ def check_registered(name: str) -> None:
     """Raise if there is surely no such environment: Gymnasium is installed here, the name is plain, and it is unknown.
 
     Args:
-        name: As for `make_environment`.
+        name: As for `registered`.
 
     Raises:
         StudyError: There is none.
     """
-    if ":" in name or find_spec("gymnasium") is None:
-        return
+    if ":" not in name and find_spec("gymnasium") is not None:
+        registered(name)
+
+
+def _unknown(name: str, plain: str) -> OptionError:
     import gymnasium
 
-    try:
-        gymnasium.spec(name)
-    except gymnasium.error.UnregisteredEnv as error:
-        raise _unknown(name, name) from error
-    except gymnasium.error.Error:
-        # Such as a name without version, which can be made.
-        return
-
-
-def _unknown(name: str, registered: str) -> StudyError:
-    import gymnasium
-
-    hint = did_you_mean(registered, gymnasium.registry)
-    return StudyError(
-        f"{_KEY}: there is no environment {name!r}; {hint or 'see gymnasium.registry for names'} "
-        "(one of your own is file.py:name or module:name, where importing that registers it)"
+    hint = did_you_mean(plain, gymnasium.registry)
+    return OptionError(
+        _OPTION,
+        f"there is no environment {name!r}; {hint or 'see gymnasium.registry for names'} "
+        "(one of your own is file.py:name or module:name, where importing that registers it)",
     )
 
 
@@ -172,7 +203,7 @@ def _import(where: str, name: str) -> None:
     try:
         import_location(where, name)
     except WorkerSpecError as error:
-        raise StudyError(f"{_KEY}: {str(error).removeprefix('worker ')}") from error
+        raise OptionError(_OPTION, str(error).removeprefix("worker ")) from error
 
 
 def interface_of(name: str, environment: "gymnasium.Env[Any, Any]") -> Interface:
@@ -195,16 +226,18 @@ def interface_of(name: str, environment: "gymnasium.Env[Any, Any]") -> Interface
         low, high = (tuple(map(float, bound.ravel())) if bounded else () for bound in (done.low, done.high))
         form = ActionForm("continuous", int(np.prod(done.shape)), low=low, high=high, shape=tuple(done.shape))
     else:
-        raise StudyError(
-            f"{_KEY}: actions of {name!r} are {done}; ppo can take one of several (Discrete) or numbers (Box of floats)"
+        raise OptionError(
+            _OPTION,
+            f"actions of {name!r} are {done}; ppo can take one of several (Discrete) or numbers (Box of floats)",
         )
     if isinstance(seen, Discrete):
         return Interface(int(seen.n), form, is_category=True, first_category=int(seen.start))
     if isinstance(seen, Box) and len(seen.shape) == 1:
         return Interface(int(seen.shape[0]), form)
-    raise StudyError(
-        f"{_KEY}: observations of {name!r} are {seen}; ppo can see a row of numbers (Box with one axis) or one of "
-        "several (Discrete); register the environment with a wrapper, such as gymnasium.wrappers.FlattenObservation"
+    raise OptionError(
+        _OPTION,
+        f"observations of {name!r} are {seen}; ppo can see a row of numbers (Box with one axis) or one of several "
+        "(Discrete); register the environment with a wrapper, such as gymnasium.wrappers.FlattenObservation",
     )
 
 
@@ -219,9 +252,9 @@ def check_length(name: str, environment: "gymnasium.Env[Any, Any]") -> None:
         StudyError: They have none.
     """
     if environment.spec is None or environment.spec.max_episode_steps is None:
-        raise StudyError(
-            f"worker_options.max_episode_steps: {name!r} does not say how long an episode may be; write a number, so "
-            "that each of them ends"
+        raise OptionError(
+            "max_episode_steps",
+            f"{name!r} does not say how long an episode may be; write a number, so that each of them ends",
         )
 
 
@@ -239,8 +272,9 @@ def solved_return(name: str, environment: "gymnasium.Env[Any, Any]") -> float:
     if spec is not None and spec.id.startswith("CartPole-") and spec.max_episode_steps is not None:
         return float(spec.max_episode_steps)
     if spec is None or spec.reward_threshold is None:
-        raise StudyError(
-            f"worker_options.solved_at: {name!r} does not say at which return it is solved; write a number, or take "
-            "`loss: final_return` or `loss: area`"
+        raise OptionError(
+            "solved_at",
+            f"{name!r} does not say at which return it is solved; write a number, or take `loss: final_return` or "
+            "`loss: area`",
         )
     return float(spec.reward_threshold)

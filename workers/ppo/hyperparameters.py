@@ -6,6 +6,7 @@ from typing import Any
 
 from bohb_service.errors import SpaceError
 from bohb_service.suggestions import did_you_mean
+from bohb_service.workers.common.shown import pythonic, shown
 
 ACTIVATIONS = ("tanh", "relu")
 OPTIMIZERS = ("adam", "rmsprop")
@@ -82,7 +83,7 @@ class Hyperparameters:
         Raises:
             SpaceError: A name is unknown, or a value impossible.
         """
-        values = {**(fixed or {}), **config}
+        values = pythonic({**(fixed or {}), **config})
         for name, value in values.items():
             check_value(name, value)
         return cls(**values)
@@ -134,13 +135,13 @@ def check_value(name: str, value: Any) -> None:
         if value not in _CHOICES[name]:
             hint = did_you_mean(value, _CHOICES[name])
             advice = f"{hint} choose from: {', '.join(_CHOICES[name])}".lstrip()
-            raise SpaceError(f"hyperparameter {name!r}: {value!r} is none of its values; {advice}")
+            raise SpaceError(f"hyperparameter {name!r}: {shown(value)} is none of its values; {advice}")
     elif kind is bool:
         if not isinstance(value, bool):
-            raise SpaceError(f"hyperparameter {name!r} must be true or false, not {value!r}")
+            raise SpaceError(f"hyperparameter {name!r} must be true or false, not {shown(value)}")
     else:
         low, high = _RANGES.get(name, (1, _MOST))
         is_number = isinstance(value, int if kind is int else int | float) and not isinstance(value, bool)
         if not is_number or not low <= value <= high:
             what = "a whole number" if kind is int else "a number"
-            raise SpaceError(f"hyperparameter {name!r} must be {what} from {low:g} to {high:g}, not {value!r}")
+            raise SpaceError(f"hyperparameter {name!r} must be {what} from {low:g} to {high:g}, not {shown(value)}")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from bohb_service.errors import StudyError
-from bohb_service.workers.common.checks import known, number, one_of, text
+from bohb_service.workers.common.checks import OptionError, known, number, one_of, text
+from bohb_service.workers.common.shown import pythonic, shown
 
 from .hyperparameters import check_value
 from .spaces import SPACES
@@ -14,7 +14,6 @@ TARGET = "ppo"
 """Name of the target in study files and saved agents."""
 
 CARTPOLE = "CartPole-v1"
-_CARTPOLE_STEPS = 200
 
 Loss = Literal["episodes", "final_return", "area"]
 Update = Literal["episodes", "steps"]
@@ -27,8 +26,8 @@ class PPOOptions:
     Attributes:
         env: Name of a Gymnasium environment; ``module:name`` or ``path/to/file.py:name`` imports that first.
         env_kwargs: Arguments of the environment.
-        max_episode_steps: Longest episode; None: as the environment says. By default 200 for CartPole-v1 with the
-            loss ``episodes``, as published.
+        max_episode_steps: Longest episode; None: as the environment says, or with the loss ``episodes``
+            200 for CartPole-v1, as published.
         space: One of `SPACES`.
         loss: ``episodes`` until the task is solved; or minus the ``final_return``, or minus the ``area`` under the
             learning curve, of a fixed number of environment steps.
@@ -70,7 +69,7 @@ class PPOOptions:
             StudyError: A name or a value is wrong.
         """
         known(options, [entry.name for entry in fields(cls)])
-        made = cls(**options)
+        made = cls(**pythonic(options))
         made._check()
         return made
 
@@ -79,20 +78,13 @@ class PPOOptions:
         """What ends a rollout."""
         return self.update or ("episodes" if self.loss == "episodes" else "steps")
 
-    @property
-    def step_limit(self) -> int | None:
-        """Most steps of an episode; None: as the environment says."""
-        if self.max_episode_steps is None and self.env == CARTPOLE and self.loss == "episodes":
-            return _CARTPOLE_STEPS
-        return self.max_episode_steps
-
     def _check(self) -> None:
         text("env", self.env)
         if self.model is not None:
             text("model", self.model)
         for key in ("env_kwargs", "fixed"):
             if not isinstance(getattr(self, key), Mapping):
-                raise StudyError(f"worker_options.{key}: must be a mapping of names to values")
+                raise OptionError(key, f"must be a mapping of names to values, not {shown(getattr(self, key))}")
         one_of("space", self.space, tuple(SPACES))
         one_of("loss", self.loss, ("episodes", "final_return", "area"))
         one_of("update", self.update, (None, "episodes", "steps"))
@@ -105,9 +97,10 @@ class PPOOptions:
         number("window", self.window, 1, 10**5, is_integer=True)
         number("max_episodes", self.max_episodes, 1, 10**7, is_integer=True)
         if self.loss == "episodes" and self.window > self.max_episodes:
-            raise StudyError(
-                f"worker_options.window: {self.window} episodes are more than the {self.max_episodes} of max_episodes, "
-                "so that nothing could be solved; lower the one or raise the other"
+            raise OptionError(
+                "window",
+                f"{self.window} episodes are more than the {self.max_episodes} of max_episodes, so that nothing could "
+                "be solved; lower the one or raise the other",
             )
         number("steps", self.steps, 1, 10**10, is_integer=True)
         number("threads", self.threads, 1, 1024, is_integer=True)

@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bohb_service.errors import StudyError
+from bohb_service.workers.common.checks import named_as_arguments, number
+from bohb_service.workers.common.draws import LARGEST_SEED
+from bohb_service.workers.common.shown import pythonic, shown
+
 from .hyperparameters import Hyperparameters
 from .options import CARTPOLE, PPOOptions
 
@@ -16,11 +21,11 @@ def train_ppo(config: Mapping[str, Any] | None = None, env: str = CARTPOLE, seed
     Args:
         config: Hyperparameters; those that it leaves out have their defaults.
         env: Name of a Gymnasium environment.
-        seed: Of all that is random.
+        seed: Of all that is random, in ``[0, 2**31)``.
         **options: Others of `PPOOptions`.
 
     Raises:
-        StudyError: An option or the environment is wrong.
+        StudyError: An argument or the environment is wrong.
         SpaceError: A hyperparameter is wrong.
         FloatingPointError: The training diverged.
 
@@ -32,6 +37,10 @@ def train_ppo(config: Mapping[str, Any] | None = None, env: str = CARTPOLE, seed
     from .task import Task
     from .trial import run_trial
 
-    parsed = PPOOptions.parse({"env": env, **options})
-    parameters = Hyperparameters.from_config(config or {}, parsed.fixed)
-    return run_trial(parameters, Task.of(parsed), seed)
+    if config is not None and not isinstance(config, Mapping):
+        raise StudyError(f"config: must be a mapping of hyperparameters to values, not {shown(config)}")
+    with named_as_arguments(StudyError):
+        number("seed", seed, 0, LARGEST_SEED, is_integer=True)
+        parsed = PPOOptions.parse({"env": env, **options})
+        parameters = Hyperparameters.from_config(config or {}, parsed.fixed)
+        return run_trial(parameters, Task.of(parsed), pythonic(seed))

@@ -23,7 +23,7 @@ def mean_return(agent: Agent, task: Task, seed: int) -> float:
         StudyError: The environment cannot be made.
     """
     options = task.options
-    environment = make_environment(options.env, options.env_kwargs, options.step_limit)
+    environment = make_environment(options.env, options.env_kwargs, options.max_episode_steps)
     totals = []
     try:
         for number in range(options.window):

@@ -15,6 +15,7 @@ from bohb_service.worker.plain import to_plain
 from bohb_service.workers.common.checkpoint import fingerprint
 from bohb_service.workers.common.draws import derived_seed
 from bohb_service.workers.common.folders import check_folder_option
+from bohb_service.workers.common.shown import shown
 from bohb_service.workers.common.whole import whole_number
 
 from .hyperparameters import Hyperparameters
@@ -231,6 +232,7 @@ def _whole_trials(budget: float) -> int:
     count = whole_number(budget)
     if count is None or not 1 <= count < _FRESH:
         raise StudyError(
-            f"budget {budget!r} is not a whole number of trials; declare the fidelity of the study as integer, from 1"
+            f"budget {shown(budget)} is not a whole number of trials; declare the fidelity of the study as "
+            "integer, from 1"
         )
     return count

@@ -2,20 +2,20 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from bohb_service.errors import StudyError
-from bohb_service.worker.plain import to_plain
+from bohb_service.workers.common.checks import number
 from bohb_service.workers.tabular.columns import FeatureEncoder, FloatArray
+from bohb_service.workers.tabular.estimators.inputs import categorical_of
+from bohb_service.workers.tabular.estimators.settings import seed_of
 from bohb_service.workers.tabular.estimators.tables import LabelMixin, TableEstimator
-from bohb_service.workers.tabular.estimators.validation import as_value_error, classes_of, frame_of, values_of
+from bohb_service.workers.tabular.estimators.validation import classes_of, frame_of, value_errors, values_of
 from bohb_service.workers.tabular.rows import Fold, Rows
 from bohb_service.workers.tabular.saved import Member
 from bohb_service.workers.tabular.task import Task
@@ -25,8 +25,10 @@ from .course import sample_networks
 from .diagnostics import Diagnostics, diagnose
 from .hyperparameters import Hyperparameters
 from .options import TARGET, SamplingOptions
-from .predictive import Predictive
+from .predictive import MOST_DRAWS, Predictive
 from .saved import BayesianModel, networks_of
+
+_HYPERPARAMETERS = tuple(field.name for field in fields(Hyperparameters))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -79,7 +81,9 @@ class _BayesianEstimator(TableEstimator):
         """
         check_is_fitted(self, "model_")
         (member,) = self.model_.members
-        return diagnose(networks_of(member).traces(member.encoder.transform(frame_of(self, X, is_training=False))))
+        frame = frame_of(self, X, is_training=False)
+        with value_errors():
+            return diagnose(networks_of(member).traces(member.encoder.transform(frame)))
 
     @abstractmethod
     def _learn_target(self, y: Any) -> tuple[NDArray[Any], Task]:
@@ -96,24 +100,20 @@ class _BayesianEstimator(TableEstimator):
             ValueError: A parameter, or the data, is wrong.
             FloatingPointError: A chain has diverged.
         """
-        config = to_plain({field.name: getattr(self, field.name) for field in fields(Hyperparameters)}, "parameters")
         frame = frame_of(self, X, is_training=True)
         target, task = self._learn_target(y)
         check_consistent_length(frame, target)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        try:
-            parameters = Hyperparameters.from_config(config)
+        seed = seed_of(self.random_state)
+        with value_errors({"steps": "n_steps"}):
+            parameters = Hyperparameters.from_config({name: getattr(self, name) for name in _HYPERPARAMETERS})
             chosen = {name: getattr(self, name) for name in ("noise_prior", "chains", "batch_size", "keep_every")}
-            given = to_plain({**chosen, "adaptation": "budget", "steps": self.n_steps}, "parameters")
-            options = SamplingOptions.parse(given)
-            encoder = FeatureEncoder.fit(frame, tuple(self.categorical or ()))
+            options = SamplingOptions.parse({**chosen, "adaptation": "budget", "steps": self.n_steps})
+            encoder = FeatureEncoder.fit(frame, categorical_of(frame, self.categorical))
             features = encoder.transform(frame)
             fold = Fold(task, encoder, Rows(features, target), Rows(features[:0], target[:0]), "")
             networks = sample_networks(parameters, Effort("steps", options.steps), fold, options=options, seed=seed)
-        except StudyError as error:
-            raise as_value_error(error) from error
         self.info_ = dict(networks.info)
-        facts = {"target": TARGET, "config": config, "budget": options.steps, "fidelity": "steps"}
+        facts = {"target": TARGET, "config": asdict(parameters), "budget": options.steps, "fidelity": "steps"}
         self.model_ = BayesianModel(task, (Member(1.0, encoder, networks),), facts)
         return self
 
@@ -167,14 +167,16 @@ class BNNRegressor(RegressorMixin, _BayesianEstimator):  # type: ignore[misc]  #
 
         Args:
             X: As for `fit`, with the same columns.
-            n_samples: Number of draws.
+            n_samples: Number of draws, at least 1.
             random_state: Seed, or generator.
 
         Raises:
-            ValueError: The data is wrong.
+            ValueError: The data or a parameter is wrong.
             NotFittedError: `fit` was not called.
         """
-        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        with value_errors():
+            number("n_samples", n_samples, 1, MOST_DRAWS, is_integer=True)
+        seed = seed_of(random_state)
         return self.predictive(X).sample(n_samples, np.random.default_rng(seed)).T
 
     def predictive(self, X: Any) -> Predictive:

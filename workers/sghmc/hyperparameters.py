@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from bohb_service.errors import SpaceError
 from bohb_service.suggestions import did_you_mean
+from bohb_service.workers.common.shown import pythonic, shown
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
+
+
+_MOST_UNITS = 10**5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Hyperparameters:
             SpaceError: A name is unknown, or a value impossible.
         """
         known = [field.name for field in fields(cls)]
+        config = pythonic(config)
         for name, value in config.items():
             if name not in known:
                 hint = did_you_mean(name, known) or f"choose from: {', '.join(known)}"
@@ -73,7 +78,7 @@ def _check(name: str, value: Any) -> None:
     is_whole = name.startswith("n_units")
     is_number = isinstance(value, int if is_whole else int | float) and not isinstance(value, bool)
     if is_whole:
-        fits, what = is_number and value >= 1, "a whole number of at least 1"
+        fits, what = is_number and 1 <= value <= _MOST_UNITS, f"a whole number from 1 to {_MOST_UNITS}"
     elif name == "l_rate":
         fits, what = is_number and 0 < value < float("inf"), "a number above 0"
     elif name == "burn_in":
@@ -81,4 +86,4 @@ def _check(name: str, value: Any) -> None:
     else:
         fits, what = is_number and 0 <= value <= 1, "a number from 0 to 1"
     if not fits:
-        raise SpaceError(f"hyperparameter {name!r} must be {what}, not {value!r}")
+        raise SpaceError(f"hyperparameter {name!r} must be {what}, not {shown(value)}")

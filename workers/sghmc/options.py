@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from bohb_service.errors import StudyError
-from bohb_service.workers.common.checks import number, one_of
+from bohb_service.workers.common.checks import OptionError, number, one_of
+from bohb_service.workers.common.shown import pythonic, shown
 
 TARGET = "sghmc"
 """Name of the target in study files and saved models."""
@@ -50,12 +50,10 @@ class SamplingOptions:
         Raises:
             StudyError: A value is wrong.
         """
-        made = cls(**options)
+        made = cls(**pythonic(options))
         one_of("noise_prior", made.noise_prior, NOISE_PRIORS)
         if isinstance(made.adaptation, str) and made.adaptation != "budget":
-            raise StudyError(
-                f"worker_options.adaptation: must be a number of steps or 'budget', not {made.adaptation!r}"
-            )
+            raise OptionError("adaptation", f"must be a number of steps or 'budget', not {shown(made.adaptation)}")
         if not isinstance(made.adaptation, str):
             number("adaptation", made.adaptation, 1, _MOST, is_integer=True)
         number("chains", made.chains, 1, 1024, is_integer=True)

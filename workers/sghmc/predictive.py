@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bohb_service.workers.common.checks import named_as_arguments, number
+from bohb_service.workers.common.draws import check_generator
 from bohb_service.workers.tabular.columns import FloatArray
+
+MOST_DRAWS = 10**9
+"""Of a predictive distribution at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,8 @@ class Predictive:
         """
         from scipy.stats import norm
 
-        if not 0 < level < 1:
-            raise ValueError(f"the level of an interval is a number between 0 and 1, both excluded, not {level!r}")
+        with named_as_arguments():
+            number("level", level, 0, 1, is_open=True)
         half = float(norm.ppf(0.5 + level / 2)) * np.sqrt(self.variance)
         return self.mean - half, self.mean + half
 
@@ -55,9 +60,16 @@ class Predictive:
         """Draws from the mixture, shape ``(count, n)``; in one draw all rows come from the same network.
 
         Args:
-            count: Number of draws.
+            count: Number of draws, at least 1.
             random: Of the choice of networks, and the noise.
+
+        Raises:
+            ValueError: The count is no such number.
+            TypeError: ``random`` is no generator.
         """
+        with named_as_arguments():
+            number("count", count, 1, MOST_DRAWS, is_integer=True)
+        check_generator("random", random)
         chosen = random.choice(len(self.weights), size=count, p=self.weights)
         noise = random.standard_normal((count, self.means.shape[1])) * np.sqrt(self.noise[chosen])[:, None]
         return self.means[chosen] + noise

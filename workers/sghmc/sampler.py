@@ -1,5 +1,6 @@
 """Stochastic-gradient Hamiltonian Monte Carlo with adaptive scales, for several chains at once."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,6 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from bohb_service.workers.common.checks import named_as_arguments, number
+from bohb_service.workers.common.draws import LARGEST_SEED
 
 from .noise import noise_variance
 
@@ -40,11 +44,18 @@ class Sampler:
         position: The parameters, shape ``(chains, d)``; always the same tensor.
         steps: Number of steps so far.
 
+    Raises:
+        ValueError: A number is out of its range.
+
     References:
         Springenberg, Klein, Falkner, Hutter (2016), eqs. 8 to 10; Chen, Fox, Guestrin (2014).
     """
 
     def __init__(self, start: Tensor, *, l_rate: float, mdecay: float, seed: int) -> None:
+        with named_as_arguments():
+            number("l_rate", l_rate, 0, math.inf, is_open=True)
+            number("mdecay", mdecay, 0, 1)
+            number("seed", seed, 0, LARGEST_SEED, is_integer=True)
         self.position = start.detach().to(torch.float64).clone()
         self.steps = 0
         self._l_rate, self._mdecay = l_rate, mdecay
@@ -128,6 +139,8 @@ class Sampler:
         scale.mul_(self._l_rate**2)
 
 
+_MOST_STEPS = 10**9
+
 _STATE = ("momentum", "tau", "mean", "square", "clamped")
 """Tensors of the state beside the position."""
 
@@ -160,8 +173,13 @@ def draw(
         keep_every: The position is kept when the number of steps is a multiple of it.
 
     Raises:
+        ValueError: A number of steps is none.
         FloatingPointError: A position is no longer finite.
     """
+    with named_as_arguments():
+        number("until", until, 0, _MOST_STEPS, is_integer=True)
+        number("adapting", adapting, 0, _MOST_STEPS, is_integer=True)
+        number("keep_every", keep_every, 1, _MOST_STEPS, is_integer=True)
     kept: dict[int, NDArray[np.float64]] = {}
     while sampler.steps < until:
         sampler.step(gradient(sampler.position, sampler.steps), adapt=sampler.steps < adapting)

@@ -1,6 +1,7 @@
 """How long chains run, and how long they adapt."""
 
 from bohb_service.errors import StudyError
+from bohb_service.workers.common.shown import shown
 from bohb_service.workers.common.whole import whole_number
 from bohb_service.workers.tabular.worker import Effort
 
@@ -23,8 +24,8 @@ def steps_of(effort: Effort, options: SamplingOptions) -> int:
     steps = whole_number(effort.budget)
     if steps is None or steps < 1:
         raise StudyError(
-            f"budget {effort.budget!r} is not a whole number of steps; declare the fidelity of the study as integer, "
-            "from 1"
+            f"budget {shown(effort.budget)} is not a whole number of steps; declare the fidelity of the study as "
+            "integer, from 1"
         )
     return steps
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bohb_service.errors import StudyError
+from bohb_service.workers.common.checks import OptionError
 from bohb_service.workers.common.surroundings import no_warnings
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.options import TableOptions
@@ -58,9 +58,10 @@ class SGHMC(TabularWorker):
         sampling = SamplingOptions.parse(parsed.extra)
         is_by_steps = parsed.fidelity in (None, "steps")
         if not is_by_steps and isinstance(sampling.adaptation, int) and sampling.adaptation > sampling.steps:
-            raise StudyError(
-                f"worker_options.adaptation: {sampling.adaptation} steps are more than the {sampling.steps} of "
-                "worker_options.steps; lower the one or raise the other"
+            raise OptionError(
+                "adaptation",
+                f"{sampling.adaptation} steps are more than the {sampling.steps} of steps; lower the one or raise the "
+                "other",
             )
         return parsed
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from bohb_service.errors import SpaceError
+from bohb_service.workers.common.shown import shown
 
 from .options import suggestion
 
@@ -56,7 +57,7 @@ class Hyperparameters:
         parameters = cls(**config)
         if parameters.solver not in ("adam", "sgd"):
             raise SpaceError(
-                f"solver: {parameters.solver!r} cannot train epoch by epoch; "
+                f"solver: {shown(parameters.solver)} cannot train epoch by epoch; "
                 f"{suggestion(parameters.solver, ('adam', 'sgd'))}"
             )
         return parameters

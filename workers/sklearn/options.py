@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from bohb_service.errors import StudyError
 from bohb_service.suggestions import did_you_mean
+from bohb_service.workers.common.checks import OptionError
+from bohb_service.workers.common.shown import shown
 
 DATASETS = ("letter", "digits", "breast_cancer", "wine", "iris")
 """Names of the data sets; all but ``letter`` come with scikit-learn and are meant for small tests."""
@@ -30,8 +31,8 @@ def dataset_option(options: Mapping[str, Any]) -> str:
     """
     for key in options:
         if key not in _OPTIONS:
-            raise StudyError(f"worker_options.{key}: unknown to sklearn-mlp; {suggestion(key, _OPTIONS)}")
+            raise OptionError(key, f"unknown to sklearn-mlp; {suggestion(key, _OPTIONS)}")
     name = options.get("dataset", DEFAULT_DATASET)
     if name not in DATASETS:
-        raise StudyError(f"worker_options.dataset: no data set {name!r}; {suggestion(name, DATASETS)}")
+        raise OptionError("dataset", f"no data set {shown(name)}; {suggestion(name, DATASETS)}")
     return str(name)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bohb_service.errors import StudyError
 from bohb_service.suggestions import did_you_mean
 from bohb_service.workers.common.restored import restored
+from bohb_service.workers.common.shown import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +21,9 @@ _SLIP_SHARE = 0.9
 """A text column of which more than this share of the values are numbers is a column of numbers with slips."""
 
 _DAY_S = 86_400.0
+
+_LARGEST = 1e100
+"""Size of numbers beyond which sums of squares would overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class FeatureEncoder:
             frame: Has each of the columns; others are ignored.
 
         Raises:
-            StudyError: A column is missing, a value of a numeric column is no finite number, or one is a container.
+            StudyError: A column is missing, a value of a numeric column is no finite number or too large, or one is a
+                container.
         """
         names = {str(name): name for name in frame.columns}
         features = np.empty((len(frame), len(self.columns)))
@@ -169,10 +174,29 @@ def _numbers(series: "pd.Series[Any]", name: str) -> FloatArray:
     if is_wrong.any():
         row = int(np.flatnonzero(is_wrong)[0])
         raise StudyError(
-            f"column {name!r}, row {row + 1}: {series.iloc[row]!r} is no finite number; mend it, leave the cell empty, "
-            "or list the column under `categorical`"
+            f"column {name!r}, row {row + 1}: {shown(series.iloc[row])} is no finite number; mend it, leave the cell "
+            "empty, or list the column under `categorical`"
         )
+    refuse_huge(values, f"column {name!r}")
     return values
+
+
+def refuse_huge(values: FloatArray, where: str) -> None:
+    """Raise if a number is so large that what learns from it could not compute its square.
+
+    Args:
+        values: Shape ``(n,)``.
+        where: How messages call them.
+
+    Raises:
+        StudyError: One is.
+    """
+    huge = np.flatnonzero(np.abs(values) > _LARGEST)
+    if len(huge):
+        raise StudyError(
+            f"{where}, row {huge[0] + 1}: {values[huge[0]]:g} is too large to compute with, beyond {_LARGEST:g}; "
+            "mend it, or give all of them in a larger unit"
+        )
 
 
 def _refuse_containers(series: "pd.Series[Any]", name: str) -> None:
@@ -182,8 +206,8 @@ def _refuse_containers(series: "pd.Series[Any]", name: str) -> None:
     for row, value in enumerate(series):
         if isinstance(value, list | tuple | dict | set | np.ndarray):
             raise StudyError(
-                f"column {name!r}, row {row + 1}: {value!r} is not one value but a {type(value).__name__}; spread it "
-                "over columns, or leave the column out"
+                f"column {name!r}, row {row + 1}: {shown(value)} is not one value but a {type(value).__name__}; spread "
+                "it over columns, or leave the column out"
             )
 
 
@@ -196,6 +220,6 @@ def _refuse_slips(series: "pd.Series[Any]", name: str) -> None:
     if len(values) and is_number.mean() > _SLIP_SHARE and not is_number.all():
         row = int(np.flatnonzero(np.asarray(series.notna() & pd.to_numeric(series, errors="coerce").isna()))[0])
         raise StudyError(
-            f"column {name!r}, row {row + 1}: {series.iloc[row]!r} stands among numbers; mend it, leave the cell "
+            f"column {name!r}, row {row + 1}: {shown(series.iloc[row])} stands among numbers; mend it, leave the cell "
             "empty, or list the column under `categorical`"
         )

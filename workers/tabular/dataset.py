@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
 from bohb_service.suggestions import did_you_mean
+from bohb_service.workers.common.checks import OptionError
+from bohb_service.workers.common.shown import shown
 
 from .columns import FeatureEncoder
 from .options import TableOptions
 from .rows import Fold, IntArray, Rows
 from .sources import Table, read_table
-from .splits import folds, holdout, stratified_order
+from .splits import folds, holdout, least_rows, stratified_order
 from .task import Task
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Dataset:
             raise StudyError(f"{self.name}: {error}") from error
         self._categorical = frozenset(column.name for column in encoder.columns if column.is_categorical)
         self._test_frame, self._test_target = self._checked_test(test, encoder, name, f"{where} of the test part")
-        self._splits = self._split()
+        self._splits = self._split(where)
         self._folds: dict[int, Fold] = {}
 
     @property
@@ -116,12 +118,14 @@ class Dataset:
             raise StudyError(f"{self.name}: {error}") from error
         return Fold(self.task, encoder, rows, judge, _mark(rows, judge, encoder, self.task))
 
-    def _split(self) -> list[tuple[IntArray, IntArray]]:
+    def _split(self, where: str) -> list[tuple[IntArray, IntArray]]:
         options, n = self._options, len(self._target)
-        n_classes = len(np.unique(self._target)) if self.task.is_classification else 1
-        least = max(options.folds if options.resampling == "cv" else 2, n_classes + 1)
+        n_classes = len(np.unique(self._target)) if self.task.is_classification else None
+        least = least_rows(options.folds if options.resampling == "cv" else 2, n_classes)
         if n < least:
-            raise StudyError(f"{self.name}: {n} rows beside the test part are too few to split; {least} are needed")
+            what = f"{n} rows" if n_classes is None else f"{n} rows of {n_classes} classes"
+            remedy = "; if the labels are numbers to predict, set `task: regression`" if self.task.has_numbers else ""
+            raise StudyError(f"{where}: {what} beside the test part are too few to split; {least} are needed{remedy}")
         if options.resampling == "cv":
             return folds(self._target, options.folds, options.split_seed, _VALIDATION)
         return [holdout(self._target, options.validation, options.split_seed, _VALIDATION)]
@@ -197,18 +201,19 @@ def _chosen(table: Table, test: Mapping[str, Any]) -> NDArray[np.bool_]:
     if "column" in test:
         if test["column"] not in frame.columns:
             hint = _or_which(test["column"], frame.columns)
-            raise StudyError(f"worker_options.test: {table.name} has no column {test['column']!r}; {hint}")
+            raise OptionError("test", f"{table.name} has no column {test['column']!r}; {hint}")
         is_test = np.asarray(frame[test["column"]].astype(str) == str(test["value"]))
         if not is_test.any() or is_test.all():
             found = ", ".join(str(value) for value in frame[test["column"]].unique()[:5])
-            raise StudyError(
-                f"worker_options.test: {test['value']!r} must be in some rows of column {test['column']!r} and not in "
-                f"others; values there: {found}"
+            raise OptionError(
+                "test",
+                f"{shown(test['value'])} must be in some rows of column {test['column']!r} and not in others; values "
+                f"there: {found}",
             )
         return is_test
     (key, count) = next(iter(test.items()))
     if count >= n:
-        raise StudyError(f"worker_options.test.{key}: {count} rows, but {table.name} has {n}")
+        raise OptionError(f"test.{key}", f"{count} rows, but {table.name} has {n}")
     rows = np.arange(n)
     chosen: NDArray[np.bool_] = rows < count if key == "first" else rows >= n - count
     return chosen
@@ -219,7 +224,7 @@ def _features(frame: "pd.DataFrame", leave_out: set[str], options: TableOptions,
         for name in getattr(options, key):
             if name not in frame.columns:
                 hint = _or_which(name, frame.columns)
-                raise StudyError(f"worker_options.{key}: {source} has no column {name!r}; {hint}")
+                raise OptionError(key, f"{source} has no column {name!r}; {hint}")
     features = frame.drop(columns=[name for name in frame.columns if name in leave_out])
     if features.shape[1] == 0:
         raise StudyError(f"{source}: no column is left to learn from")

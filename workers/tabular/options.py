@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from bohb_service.errors import StudyError
-from bohb_service.workers.common.checks import boolean, known, names, number, one_of, text
+from bohb_service.workers.common.checks import OptionError, boolean, known, names, number, one_of, text
+from bohb_service.workers.common.shown import pythonic, shown
 
 from .metrics import METRICS
 from .task import KINDS, Kind
@@ -70,6 +70,7 @@ class TableOptions:
         """
         common = [entry.name for entry in fields(cls) if entry.name != "extra"]
         known(options, [*common, *extra])
+        options = pythonic(options)
         own = {key: value for key, value in options.items() if key in common}
         for key in ("categorical", "drop"):
             if key in own:
@@ -89,7 +90,7 @@ class TableOptions:
         one_of("resampling", self.resampling, ("holdout", "cv"))
         one_of("fidelity", self.fidelity, (None, *fidelities))
         if self.fidelity == "folds" and self.resampling != "cv":
-            raise StudyError("worker_options.fidelity: 'folds' needs `resampling: cv`")
+            raise OptionError("fidelity", "'folds' needs `resampling: cv`")
         number("validation", self.validation, 0.0, 1.0, is_open=True)
         number("folds", self.folds, 2, 100, is_integer=True)
         number("split_seed", self.split_seed, 0, 2**31, is_integer=True)
@@ -112,4 +113,4 @@ def _check_test(test: Any) -> None:
             return
     elif isinstance(test, int | float) and not isinstance(test, bool) and 0 <= test < 1:
         return
-    raise StudyError(f"worker_options.test: must be {_TEST_FORMS}, not {test!r}")
+    raise OptionError("test", f"must be {_TEST_FORMS}, not {shown(test)}")

@@ -69,6 +69,16 @@ def folds(target: NDArray[Any], n_folds: int, seed: int, purpose: int) -> list[t
     return [(np.flatnonzero(number != k), np.flatnonzero(number == k)) for k in range(n_folds)]
 
 
+def least_rows(n_folds: int, n_classes: int | None) -> int:
+    """How many rows there must be for a split that leaves something to learn from and something to judge on.
+
+    Args:
+        n_folds: Of a cross-validation; 2 for a holdout.
+        n_classes: Number of classes; None for a regression.
+    """
+    return n_folds if n_classes is None else max(n_folds, n_classes + 1)
+
+
 def _n_kept(target: NDArray[Any]) -> int:
     """How many rows must stay in the first part: one of each class."""
     return 1 if target.dtype.kind == "f" else len(np.unique(target))

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
 from bohb_service.workers.common.restored import restored
+from bohb_service.workers.common.shown import shown
+
+from .columns import refuse_huge
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,13 +61,18 @@ class Task:
             return task
         labels = sorted({_plain(value) for value in target.unique()}, key=_order)
         if len(labels) < 2:
-            raise StudyError(f"{where}: only one class, {labels[0] if labels else None!r}; nothing can be learned")
+            raise StudyError(f"{where}: only one class, {shown(labels[0] if labels else None)}; nothing can be learned")
         return cls("classification", tuple(labels))
 
     @property
     def is_classification(self) -> bool:
         """Whether classes are predicted."""
         return self.kind == "classification"
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether the labels of a classification are numbers."""
+        return any(isinstance(label, int | float) and not isinstance(label, bool) for label in self.classes)
 
     @property
     def n_outputs(self) -> int:
@@ -75,7 +83,7 @@ class Task:
         """The numbers of the classes, int64, or the values, float64; shape ``(n,)``.
 
         Raises:
-            StudyError: A label is none of the classes, or a value is no finite number.
+            StudyError: A label is none of the classes, or a value is no finite number, or too large.
         """
         if not self.is_classification:
             import pandas as pd
@@ -84,16 +92,17 @@ class Task:
             values = np.asarray(numbers, dtype=np.float64)
             wrong = np.flatnonzero(~np.isfinite(values))
             if len(wrong):
-                raise StudyError(f"{where}, row {wrong[0] + 1}: {target.iloc[wrong[0]]!r} is no finite number")
+                raise StudyError(f"{where}, row {wrong[0] + 1}: {shown(target.iloc[wrong[0]])} is no finite number")
+            refuse_huge(values, where)
             return values
         codes_of = {label: number for number, label in enumerate(self.classes)}
         codes = np.array([codes_of.get(_plain(value), -1) for value in target], dtype=np.int64)
         wrong = np.flatnonzero(codes < 0)
         if len(wrong):
-            shown = ", ".join(str(label) for label in self.classes[:10])
+            first = ", ".join(str(label) for label in self.classes[:10])
             raise StudyError(
-                f"{where}, row {wrong[0] + 1}: label {target.iloc[wrong[0]]!r} does not occur among those that are "
-                f"learned from: {shown}{', ...' if len(self.classes) > 10 else ''}"
+                f"{where}, row {wrong[0] + 1}: label {shown(target.iloc[wrong[0]])} does not occur among those that "
+                f"are learned from: {first}{', ...' if len(self.classes) > 10 else ''}"
             )
         return codes
 

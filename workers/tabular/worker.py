@@ -15,8 +15,10 @@ from bohb_service.errors import StudyError
 from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.worker.plain import to_plain
 from bohb_service.workers.common.checkpoint import fingerprint
+from bohb_service.workers.common.checks import OptionError
 from bohb_service.workers.common.draws import derived_seed
 from bohb_service.workers.common.folders import check_folder_option
+from bohb_service.workers.common.shown import shown
 from bohb_service.workers.common.versions import versions
 from bohb_service.workers.common.whole import whole_number
 
@@ -142,14 +144,16 @@ class TabularWorker(Worker):
         metric = METRICS[self.table_options.metric or self.DEFAULT_METRICS[kind]]
         if metric.kind != kind:
             known = ", ".join(name for name, other in METRICS.items() if other.kind == kind)
-            raise StudyError(
-                f"worker_options.metric: {metric.name!r} is for {metric.kind}, and {self.dataset.name} is a "
-                f"{kind} (column {self.table_options.target or 'target'!r}); choose from: {known}"
+            raise OptionError(
+                "metric",
+                f"{metric.name!r} is for {metric.kind}, and {self.dataset.name} is a {kind} "
+                f"(column {self.table_options.target or 'target'!r}); choose from: {known}",
             )
         if metric.needs_variance and not self.TELLS_VARIANCE:
-            raise StudyError(
-                f"worker_options.metric: {metric.name!r} needs predictions with a variance, which {self.NAME} does not "
-                "make; take rmse, or the target sghmc"
+            raise OptionError(
+                "metric",
+                f"{metric.name!r} needs predictions with a variance, which {self.NAME} does not make; take rmse, or "
+                "the target sghmc",
             )
         return metric
 
@@ -309,11 +313,13 @@ class TabularWorker(Worker):
         if self.fidelity == "folds":
             count = whole_number(budget)
             if count is None or not 1 <= count <= n_folds:
-                raise StudyError(f"budget {budget!r} is no number of folds from 1 to {n_folds}; see option `folds`")
+                raise StudyError(
+                    f"budget {shown(budget)} is no number of folds from 1 to {n_folds}; see option `folds`"
+                )
             return Effort("full", _FULL), count, _FULL
         if self.fidelity == "subsample":
             if not 0 < budget <= _FULL + 1e-9:
-                raise StudyError(f"budget {budget!r} is no percentage of rows: above 0, at most 100")
+                raise StudyError(f"budget {shown(budget)} is no percentage of rows: above 0, at most 100")
             return Effort("full", _FULL), n_folds, min(budget, _FULL)
         return Effort(self.fidelity, budget), n_folds, _FULL
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bohb_service.errors import SpaceError, StudyError
-from bohb_service.workers.common.checks import one_of
+from bohb_service.workers.common.checks import OptionError, one_of
+from bohb_service.workers.common.shown import shown
 from bohb_service.workers.common.whole import whole_number
 from bohb_service.workers.tabular.rows import Fold
 from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, TrainedModel
@@ -55,20 +56,19 @@ class EstimatorWorker(TabularWorker):
         self._input = options.get("input", _INPUTS[0])
         self._budgeted = options.get("fidelity_parameter")
         if not isinstance(self._spec, str):
-            raise StudyError(
-                "worker_options.estimator: say which, as package.module:Class or path/to/file.py:Class, "
-                f"not {self._spec!r}"
+            raise OptionError(
+                "estimator", f"say which, as package.module:Class or path/to/file.py:Class, not {shown(self._spec)}"
             )
         one_of("input", self._input, _INPUTS)
         if (self.fidelity == "parameter") != (self._budgeted is not None):
-            raise StudyError(
-                "worker_options.fidelity_parameter: name the parameter that the budget is, with `fidelity: parameter`, "
-                "and only then"
+            raise OptionError(
+                "fidelity_parameter",
+                "name the parameter that the budget is, with `fidelity: parameter`, and only then",
             )
         if self._budgeted is not None and (not isinstance(self._budgeted, str) or self._budgeted in self._fixed):
-            raise StudyError(
-                f"worker_options.fidelity_parameter: {self._budgeted!r} must be the name of a parameter that is not "
-                "under `fixed`"
+            raise OptionError(
+                "fidelity_parameter",
+                f"{shown(self._budgeted)} must be the name of a parameter that is not under `fixed`",
             )
 
     @cached_property
@@ -163,7 +163,7 @@ class EstimatorWorker(TabularWorker):
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise StudyError(f"worker_options.fixed: must map names of parameters to values, not {value!r}")
+        raise OptionError("fixed", f"must map names of parameters to values, not {shown(value)}")
     return value
 
 
@@ -176,7 +176,7 @@ def _whole(budget: float) -> int:
     count = whole_number(budget)
     if count is None:
         raise StudyError(
-            f"budget {budget!r} is no whole number, as the estimator's parameter must be; "
+            f"budget {shown(budget)} is no whole number, as the estimator's parameter must be; "
             "declare the fidelity of the study as integer"
         )
     return count

@@ -4,12 +4,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bohb_service.errors import SpaceError, StudyError, WorkerSpecError
+from bohb_service.errors import SpaceError, WorkerSpecError
 from bohb_service.suggestions import did_you_mean
 from bohb_service.worker.loader import import_location
+from bohb_service.workers.common.checks import OptionError
 from bohb_service.workers.tabular.task import Kind
 
-_KEY = "worker_options.estimator"
+_OPTION = "estimator"
 
 
 def load_maker(spec: str) -> Callable[..., Any]:
@@ -23,18 +24,18 @@ def load_maker(spec: str) -> Callable[..., Any]:
     """
     location, colon, name = spec.rpartition(":")
     if not colon or not location or not name:
-        raise StudyError(f"{_KEY}: {spec!r} is neither package.module:Class nor path/to/file.py:Class")
+        raise OptionError(_OPTION, f"{spec!r} is neither package.module:Class nor path/to/file.py:Class")
     try:
         module = import_location(location, spec)
     except WorkerSpecError as error:
-        raise StudyError(f"{_KEY}: {str(error).removeprefix('worker ')}") from error
+        raise OptionError(_OPTION, str(error).removeprefix("worker ")) from error
     found: Any = module
     for part in name.split("."):
         found = getattr(found, part, None)
     if not callable(found):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         hint = did_you_mean(name, known) or "name a class, or a function that returns an estimator"
-        raise StudyError(f"{_KEY}: {location} has no class or function {name!r}; {hint}")
+        raise OptionError(_OPTION, f"{location} has no class or function {name!r}; {hint}")
     made: Callable[..., Any] = found
     return made
 
@@ -60,13 +61,14 @@ def make_estimator(make: Callable[..., Any], parameters: Mapping[str, Any], kind
     taken = {name: parameters[name] for name in _arguments(make, parameters)}
     estimator = make(**taken)
     if not hasattr(estimator, "fit") or not hasattr(estimator, "predict"):
-        raise StudyError(f"{_KEY}: gives a {type(estimator).__name__}, which has no fit and predict")
+        raise OptionError(_OPTION, f"gives a {type(estimator).__name__}, which has no fit and predict")
     is_other = {"classification": is_regressor, "regression": is_classifier}
     if kind is not None and is_other[kind](estimator):
         other = "regression" if kind == "classification" else "classification"
-        raise StudyError(
-            f"{_KEY}: {type(estimator).__name__} is for {other}, and the data set is a {kind}; "
-            "choose another one, or set `task`"
+        raise OptionError(
+            _OPTION,
+            f"{type(estimator).__name__} is for {other}, and the data set is a {kind}; choose another one, or "
+            "set `task`",
         )
     rest = {name: value for name, value in parameters.items() if name not in taken}
     known = estimator.get_params(deep=True) if hasattr(estimator, "get_params") else {}

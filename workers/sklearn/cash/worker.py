@@ -9,8 +9,10 @@ import numpy as np
 from bohb_service.errors import StudyError
 from bohb_service.suggestions import did_you_mean
 from bohb_service.workers.common.checkpoint import Checkpoint, keep_checkpoint, load_checkpoint
-from bohb_service.workers.common.checks import names
+from bohb_service.workers.common.checks import OptionError, names
+from bohb_service.workers.common.shown import shown
 from bohb_service.workers.tabular.dataset import subsample
+from bohb_service.workers.tabular.options import TableOptions
 from bohb_service.workers.tabular.rows import Fold
 from bohb_service.workers.tabular.task import Kind
 from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, TrainedModel
@@ -58,11 +60,19 @@ class SklearnPipeline(TabularWorker):
     FIDELITIES = ("mixed", "iterations")
     EXTRA: ClassVar[tuple[str, ...]] = ("learners", "exclude_learners", "preprocessors")
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        _preprocessors(options, "classification")
-        for key in ("learners", "exclude_learners"):
-            _names(options, key)
+    @classmethod
+    def parse_options(cls, options: Mapping[str, Any]) -> TableOptions:
+        """The options, checked; which learners there are depends on the task, so that its option is needed for that.
+
+        Raises:
+            StudyError: A name or a value is wrong.
+        """
+        parsed = super().parse_options(options)
+        included, excluded = _names(options, "learners"), _names(options, "exclude_learners") or ()
+        if parsed.task is not None:
+            choose_learners(parsed.task, included, excluded)
+        _preprocessors(options, parsed.task or "classification")
+        return parsed
 
     @classmethod
     def components(cls, **options: Any) -> tuple[Kind, tuple[Learner, ...], tuple[Preprocessor, ...]]:
@@ -171,7 +181,7 @@ class SklearnPipeline(TabularWorker):
 def _check_percentage(effort: Effort) -> None:
     if not 0 < effort.budget <= _FULL + _SLACK:
         raise StudyError(
-            f"budget {effort.budget!r} is no percentage: above 0, at most 100; correct the fidelity of the study"
+            f"budget {shown(effort.budget)} is no percentage: above 0, at most 100; correct the fidelity of the study"
         )
 
 
@@ -195,7 +205,8 @@ def _preprocessors(options: Mapping[str, Any], kind: Kind) -> tuple[Preprocessor
     for name in wanted or ():
         if name not in there:
             hint = did_you_mean(name, there)
-            raise StudyError(
-                f"worker_options.preprocessors: no preprocessor {name!r}; {hint} choose from: {', '.join(there)}"
+            raise OptionError(
+                "preprocessors",
+                f"no preprocessor {name!r}; {f'{hint} ' if hint else ''}choose from: {', '.join(there)}",
             )
     return tuple(step for step in there.values() if wanted is None or step.name in ("none", *wanted))

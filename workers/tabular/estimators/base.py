@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import FitFailedWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from bohb_service.api.inline import describe_here, search_here
-from bohb_service.errors import StudyError
 from bohb_service.results.run import Run
 from bohb_service.study import Study
 from bohb_service.worker.describe import Description, describe
+from bohb_service.worker.loader import load_worker
+from bohb_service.workers.common.shown import pythonic, shown
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.dataset import Dataset
 from bohb_service.workers.tabular.metrics import DEFAULT_METRIC, METRICS
@@ -36,11 +36,14 @@ from .evaluated import best_evaluated, choose, prune
 from .inputs import DATA_FILE, TrainingTable
 from .refit import refitted
 from .search import Budgets, search, study_of
+from .settings import check_budgets, check_path, check_seconds, check_whole, seed_of
 from .tables import TableEstimator
-from .validation import as_value_error, frame_of
+from .validation import check_enough, frame_of, value_errors
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bohb_service.workers.tabular.worker import TabularWorker
 
 _RESERVE_SHARE, _RESERVE_S = 0.1, 10.0
 """Share of the time limit, and most seconds, that are kept for choosing and loading the ensemble."""
@@ -101,6 +104,9 @@ class TabularEstimator(TableEstimator):
     OPTIONS: ClassVar[tuple[str, ...]] = ()
     """Parameters that go to the worker as options of the same name, unless they are None."""
 
+    ARGUMENTS: ClassVar[Mapping[str, str]] = {}
+    """Parameters that go to the worker as options of other names, by these."""
+
     TYPE_KEY: ClassVar[str]
     """The hyperparameter that tells the kind of model; if there is none of this name, the name itself is shown."""
 
@@ -143,7 +149,7 @@ class TabularEstimator(TableEstimator):
         Args:
             budgets: Of the search.
         """
-        given = {name: getattr(self, name) for name in self.OPTIONS}
+        given = {name: pythonic(getattr(self, name)) for name in self.OPTIONS}
         return {name: value for name, value in given.items() if value is not None}
 
     @abstractmethod
@@ -153,6 +159,11 @@ class TabularEstimator(TableEstimator):
     @abstractmethod
     def _numbers_of(self, y: Any) -> NDArray[Any]:
         """Class numbers or values of other rows, for the classes that are known."""
+
+    @property
+    @abstractmethod
+    def _labels(self) -> NDArray[Any] | None:
+        """The labels of a classification, in the order of their numbers; None for a regression."""
 
     @property
     @abstractmethod
@@ -172,22 +183,22 @@ class TabularEstimator(TableEstimator):
             ValueError: A parameter, or the data, is wrong.
             BohbError: The run directory cannot be used, or the worker processes cannot run.
         """
-        deadline = time.monotonic() + float(self.time_limit)
+        began = time.monotonic()
         self._check_settings()
+        deadline = began + float(self.time_limit)
         frame = frame_of(self, X, is_training=True)
         target = self._learn_target(y)
         check_consistent_length(frame, target)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = seed_of(self.random_state)
         with self._run_directory() as directory:
-            try:
-                table = TrainingTable.of(frame, target, self.categorical or ())
+            with value_errors(self.ARGUMENTS):
+                table = TrainingTable.of(frame, target, self.categorical)
                 table.save(directory / DATA_FILE)
-                common = self._options(table, directory, seed)
-                dataset = Dataset(TableOptions.parse(common, (), tuple(self.BUDGETS)))
+                parsed = TableOptions.parse(self._options(table, directory, seed), (), tuple(self.BUDGETS))
+                check_enough(target, self._labels, parsed.folds if self.resampling == "cv" else 2)
+                dataset = Dataset(parsed)
                 judged = [dataset.fold(number).judge.target for number in range(dataset.n_folds)]
-                study, description = self._study(common, seed, deadline)
-            except StudyError as error:
-                raise as_value_error(error) from error
+                study, description = self._study(self._options(table, directory, seed), seed, deadline)
             truth = np.concatenate(judged)
             tidy = partial(prune, directory, len(truth))
             self.run_ = self._search(study, description, directory, deadline, tidy)
@@ -219,8 +230,8 @@ class TabularEstimator(TableEstimator):
         check_consistent_length(frame, target)
         with tempfile.TemporaryDirectory(prefix="bohb-refit-") as folder:
             directory = Path(folder)
-            try:
-                table = TrainingTable.of(frame, target, self.categorical or ())
+            with value_errors(self.ARGUMENTS):
+                table = TrainingTable.of(frame, target, self.categorical)
                 table.save(directory / DATA_FILE)
                 options = {**self.run_.study.worker_options, **table.options(directory / DATA_FILE), "keep": False}
                 load = outward_reader(self.load_saved, table, self._task)
@@ -228,8 +239,6 @@ class TabularEstimator(TableEstimator):
                     refitted(member, self.WORKER, options, directory, load, seed=self.run_.study.seed)
                     for member in self.members_
                 )
-            except StudyError as error:
-                raise as_value_error(error) from error
         self.members_ = members
         self.model_ = combined(members, table, self._task)
         return self
@@ -261,16 +270,18 @@ class TabularEstimator(TableEstimator):
         return fitted.cv_results(self.run_)
 
     def _check_settings(self) -> None:
-        for name, least in (("ensemble_size", 1), ("evaluations", 1), ("workers", 0), ("memory_limit", 1)):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int | np.integer) or value < least):
-                raise ValueError(f"{name} must be a whole number from {least} on, not {value!r}")
-        for name in ("time_limit", "evaluation_limit"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise ValueError(f"{name} must be a number of seconds above 0, not {value!r}")
-        if self.fidelity is not None and self.fidelity not in self.BUDGETS:
-            raise ValueError(f"fidelity {self.fidelity!r} is none of {', '.join(self.BUDGETS)}")
+        check_whole("ensemble_size", self.ensemble_size, 1)
+        check_seconds("time_limit", self.time_limit)
+        for name, least in (("evaluations", 1), ("workers", 0), ("memory_limit", 1)):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), least)
+        if self.evaluation_limit is not None:
+            check_seconds("evaluation_limit", self.evaluation_limit)
+        if self.run_dir is not None:
+            check_path("run_dir", self.run_dir)
+        if self.fidelity is not None and self.fidelity not in tuple(self.BUDGETS):
+            raise ValueError(f"fidelity {shown(self.fidelity)} is none of {', '.join(self.BUDGETS)}")
+        check_budgets(self.BUDGETS[self._fidelity], self.min_budget, self.max_budget)
 
     @property
     def _metric(self) -> str:
@@ -310,8 +321,10 @@ class TabularEstimator(TableEstimator):
 
     def _study(self, common: Mapping[str, Any], seed: int, deadline: float) -> tuple[Study, Description]:
         limit = float(self.time_limit)
-        budgets = self.BUDGETS[self._fidelity].within(self.min_budget, self.max_budget)
+        budgets = self.BUDGETS[self._fidelity].within(pythonic(self.min_budget), pythonic(self.max_budget))
         options = {**common, **self.target_options(budgets)}
+        # Here, for the process that describes the worker knows nothing of parameters.
+        cast("type[TabularWorker]", load_worker(self.WORKER)).parse_options(options)
         description = (describe if self._n_workers else describe_here)(self.WORKER, options)
         study = study_of(
             type(self).__name__,
@@ -322,7 +335,8 @@ class TabularEstimator(TableEstimator):
             seed=seed,
             seconds=max(_LEAST_S, self._end(deadline) - time.monotonic()),
             evaluations=self.evaluations,
-            evaluation_seconds=self.evaluation_limit or max(_EVALUATION_SHARE * limit, min(limit / 2, _EVALUATION_S)),
+            evaluation_seconds=pythonic(self.evaluation_limit)
+            or max(_EVALUATION_SHARE * limit, min(limit / 2, _EVALUATION_S)),
             memory_mb=self.memory_limit,
         )
         return study, description

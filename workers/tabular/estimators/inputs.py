@@ -1,6 +1,5 @@
 """What `fit` was given, as numbers in a file that worker processes read."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bohb_service.errors import StudyError
+from bohb_service.suggestions import did_you_mean
+from bohb_service.workers.common.checks import OptionError, names
 from bohb_service.workers.tabular.columns import Column, FeatureEncoder, FloatArray
 
 if TYPE_CHECKING:
@@ -36,25 +37,18 @@ class TrainingTable:
     target: NDArray[Any]
 
     @classmethod
-    def of(cls, frame: "pd.DataFrame", target: NDArray[Any], categorical: Sequence[str]) -> "TrainingTable":
+    def of(cls, frame: "pd.DataFrame", target: NDArray[Any], categorical: Any) -> "TrainingTable":
         """The rows of a data frame.
 
         Args:
             frame: Features.
             target: Class numbers or values.
-            categorical: Columns that hold numbers but are categories.
+            categorical: As for `categorical_of`.
 
         Raises:
             StudyError: A column holds numbers with slips or values of no known type, or two have the same name.
         """
-        names = [str(name) for name in frame.columns]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise StudyError(f"two columns are called {twice[0]!r}; rename one")
-        unknown = [name for name in categorical if name not in names]
-        if unknown:
-            raise StudyError(f"categorical: there is no column {unknown[0]!r}; there are: {', '.join(names[:20])}")
-        encoder = FeatureEncoder.fit(frame, categorical)
+        encoder = FeatureEncoder.fit(frame, categorical_of(frame, categorical))
         return cls(encoder, encoder.transform(frame), target)
 
     def save(self, path: Path) -> None:
@@ -96,6 +90,29 @@ class TrainingTable:
             inner: An encoder that was fitted on rows of the file.
         """
         return FeatureEncoder(tuple(map(_renamed, self.encoder.columns, inner.columns)))
+
+
+def categorical_of(frame: "pd.DataFrame", given: Any) -> tuple[str, ...]:
+    """Names of the columns that hold numbers but are categories.
+
+    Args:
+        frame: Features.
+        given: Their names in a list, as the user gave them; None for no such columns.
+
+    Raises:
+        StudyError: It is no such list, there is no column of a name, or there are two.
+    """
+    columns = [str(name) for name in frame.columns]
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise StudyError(f"two columns are called {twice[0]!r}; rename one")
+    listed = given.tolist() if hasattr(given, "tolist") else given
+    wanted = () if listed is None else names("categorical", listed, "names of columns")
+    for name in wanted:
+        if name not in columns:
+            hint = did_you_mean(name, columns) or f"there are: {', '.join(columns[:20])}"
+            raise OptionError("categorical", f"there is no column {name!r}; {hint}")
+    return wanted
 
 
 def _renamed(given: Column, written: Column) -> Column:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import RegressorMixin
 
+from bohb_service.workers.common.shown import shown
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.task import Task
 
@@ -44,9 +45,14 @@ class TabularClassifier(LabelMixin, TabularEstimator):
         unknown = np.setdiff1d(labels, self.classes_).tolist()
         missing = np.setdiff1d(self.classes_, labels).tolist()
         if unknown or missing:
-            which = f"{unknown[0]!r} is new" if unknown else f"{missing[0]!r} is missing"
+            which = f"{shown(unknown[0])} is new" if unknown else f"{shown(missing[0])} is missing"
             raise ValueError(f"y must have the classes that fit has seen, but {which}; call fit for other classes")
         return numbers
+
+    @property
+    def _labels(self) -> NDArray[Any]:
+        labels: NDArray[Any] = self.classes_
+        return labels
 
     @property
     def _task(self) -> Task:
@@ -75,6 +81,10 @@ class TabularRegressor(RegressorMixin, TabularEstimator):  # type: ignore[misc] 
 
     def _numbers_of(self, y: Any) -> NDArray[Any]:
         return values_of(y)
+
+    @property
+    def _labels(self) -> None:
+        return None
 
     @property
     def _task(self) -> Task:

@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from bohb_service.errors import StudyError
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.saved import save_model
 
-from .validation import as_value_error, frame_of
+from .validation import frame_of, value_errors
 
 
 class TableEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
@@ -52,10 +51,8 @@ class TableEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
         """
         check_is_fitted(self, "model_")
         frame = frame_of(self, X, is_training=False)
-        try:
+        with value_errors():
             return getattr(self.model_, method)(frame)
-        except StudyError as error:
-            raise as_value_error(error) from error
 
 
 class LabelMixin(ClassifierMixin):  # type: ignore[misc]  # scikit-learn has no types

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from importlib.util import find_spec
 
-from bohb_service.errors import StudyError
 from bohb_service.suggestions import did_you_mean
+from bohb_service.workers.common.checks import OptionError
 from bohb_service.workers.sklearn.cash.components import Learner
 from bohb_service.workers.tabular.task import Kind
 
@@ -56,13 +56,15 @@ def choose_learners(
         if not is_installed(learner):
             if included is None:
                 continue
-            raise StudyError(
-                f"worker_options.learners: {name} needs the package {learner.package}; "
-                "install it with: pip install 'bohb-service[boosting]'"
+            raise OptionError(
+                "learners",
+                f"{name} needs the package {learner.package}; install it with: pip install 'bohb-service[boosting]'",
             )
         chosen.append(learner)
     if not chosen:
-        raise StudyError("worker_options.exclude_learners: no learner is left; exclude fewer, or include more")
+        raise OptionError(
+            "exclude_learners" if excluded else "learners", "no learner is left; exclude fewer, or include more"
+        )
     return tuple(chosen)
 
 
@@ -72,6 +74,6 @@ def _check_name(key: str, name: str, kind: Kind, of_kind: Collection[str]) -> No
     if name in learner_names():
         if key == "exclude_learners":
             return
-        raise StudyError(f"worker_options.{key}: {name} cannot do a {kind}; choose from: {', '.join(of_kind)}")
+        raise OptionError(key, f"{name} cannot do a {kind}; choose from: {', '.join(of_kind)}")
     hint = did_you_mean(name, of_kind)
-    raise StudyError(f"worker_options.{key}: no learner {name!r}; {hint} choose from: {', '.join(of_kind)}")
+    raise OptionError(key, f"no learner {name!r}; {f'{hint} ' if hint else ''}choose from: {', '.join(of_kind)}")
