@@ -42,8 +42,15 @@ def main() -> None:
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Workers to start on this machine.",
+    help="Workers to start on this machine; with --fleet the most at once, by default those of the study file.",
 )
+@option(
+    "--fleet",
+    default="local",
+    show_default=True,
+    help="What starts workers: local, or slurm with the options of the study file, as many as are of use.",
+)
+@option("--print", "as_script", is_flag=True, help="Print what --fleet would submit, and do nothing else.")
 @option(
     "--min-workers",
     type=click.IntRange(min=0),
@@ -100,6 +107,8 @@ def run(
     file: Path,
     run_dir: Path | None,
     workers: int,
+    fleet: str,
+    as_script: bool,
     min_workers: int,
     host: str,
     bind: str | None,
@@ -127,6 +136,11 @@ def run(
     if insecure and credentials is not None:
         raise StudyError("give either --credentials or --insecure")
     study = load_study(file)
+    if as_script:
+        from bohb_service.fleet.choice import fleet_script
+
+        click.echo(fleet_script(fleet, study, run_dir if run_dir is not None else Path("runs") / study.name), nl=False)
+        return
     held = None if credentials is None else load_credentials(credentials, "master")
     endpoint = Endpoint(host, port, bind, held, insecure=insecure, name_server=nameserver)
     directory = run_dir if run_dir is not None else Path("runs") / study.name
@@ -137,6 +151,7 @@ def run(
         min_workers=min_workers,
         endpoint=endpoint,
         terms=Terms.of(lease_s=lease, grace_s=grace),
+        fleet=fleet,
     )
     sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=log_json))
 
