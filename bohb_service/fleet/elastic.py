@@ -58,8 +58,8 @@ class Launcher(Protocol):
         """
         ...
 
-    def start(self, n: int) -> None:
-        """Start so many units more.
+    def start(self, n: int) -> list[str]:
+        """Start so many units more; their names.
 
         Raises:
             BohbError: The cluster does not take them now.
@@ -155,7 +155,8 @@ class ElasticFleet:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="bohb-fleet", daemon=True)
         self._past: deque[tuple[float, int]] = deque()
-        self._since: dict[str, float] = {}
+        self._known: set[str] = set()
+        self._running_since: dict[str, float] = {}
         self._joined: set[str] = set()
         self._let_go: set[str] = set()
         self._n_failures = 0
@@ -208,7 +209,8 @@ class ElasticFleet:
             self._note(units, demand.workers)
             change = change_for(self._remembered(demand), units, self._size)
             if change.start and self._clock.monotonic() >= self._start_at and self._error is None:
-                self._launcher.start(change.start)
+                # Noted now: one that ends before the next look has ended too.
+                self._known.update(self._launcher.start(change.start))
                 log.info("workers asked for", extra={"count": change.start, "there": len(units)})
             self._cancel(change.cancel)
             if change.dismiss:
@@ -245,11 +247,11 @@ class ElasticFleet:
         """Note who came and who went; many that end without having joined mean that none can."""
         now = self._clock.monotonic()
         here = {unit.name for unit in units}
-        came = {unit_of(worker) for worker in workers} & (here | self._since.keys())
+        came = {unit_of(worker) for worker in workers} & (here | self._known)
         if came - self._joined:
             self._n_failures, self._error = 0, None
         self._joined |= came
-        failed = sorted(self._since.keys() - here - self._joined - self._let_go)
+        failed = sorted(self._known - here - self._joined - self._let_go)
         if failed:
             self._n_failures += 1
             words = self._launcher.last_words(failed[0])
@@ -259,15 +261,12 @@ class ElasticFleet:
             else:
                 self._start_at = now + _RESTART_SECONDS[self._n_failures - 1]
                 log.warning(told)
-        self._since = {
-            unit.name: self._since.get(unit.name, now) for unit in units if unit.is_running or unit.name in self._since
-        }
+        self._known = here
+        running = [unit.name for unit in units if unit.is_running]
+        self._running_since = {name: self._running_since.get(name, now) for name in running}
         self._joined &= here
         self._let_go &= here
-        for unit in units:
-            waited = now - self._since.get(unit.name, now)
-            if unit.is_running and unit.name not in self._joined and waited >= _JOIN_SECONDS:
-                self._joined.add(unit.name)
-                log.warning(
-                    "%s runs, but its worker has not joined: %s", unit.name, self._launcher.last_words(unit.name)
-                )
+        for name in running:
+            if name not in self._joined and now - self._running_since[name] >= _JOIN_SECONDS:
+                self._joined.add(name)
+                log.warning("%s runs, but its worker has not joined: %s", name, self._launcher.last_words(name))

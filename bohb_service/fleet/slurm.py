@@ -110,13 +110,15 @@ class SlurmLauncher:
                 found.append(Unit(f"slurm-{task}", state not in _WAITING))
         return sorted(found, key=lambda unit: [int(number) for number in re.findall(r"\d+", unit.name)])
 
-    def start(self, n: int) -> None:
-        """Submit an array of so many workers.
+    def start(self, n: int) -> list[str]:
+        """Submit an array of so many workers; the names of its tasks.
 
         Raises:
             BohbError: SLURM does not take it.
         """
-        self._run("sbatch", "--parsable", f"--array=0-{n - 1}", stdin=self._script)
+        # With several clusters the answer is ID;CLUSTER.
+        job = self._run("sbatch", "--parsable", f"--array=0-{n - 1}", stdin=self._script).strip().partition(";")[0]
+        return [f"slurm-{job}_{number}" for number in range(n)]
 
     def cancel(self, names: Sequence[str]) -> None:
         """End these tasks: those that run get a signal first, and give their jobs back.
