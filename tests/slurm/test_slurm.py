@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sysconfig
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.slurm.cluster import GPUS, NODES
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(240)]
 
+SCRIPT = Path(__file__).parents[2] / "scripts" / "slurm" / "workers.sbatch"
 PLACES = GPUS * len(NODES)
 
 
@@ -52,9 +54,9 @@ class Study:
             fleet=fleet,
         )
 
-    def start(self):
+    def start(self, fleet="slurm"):
         return self._cli.start(
-            "bohb-master", "run", self.file, "--run-dir", self.run, "--fleet", "slurm", "--host", self._address,
+            "bohb-master", "run", self.file, "--run-dir", self.run, "--fleet", fleet, "--host", self._address,
             "--credentials", self.folder / "keys", env=self.slurm.environment,
         )  # fmt: skip
 
@@ -145,6 +147,20 @@ def test_the_next_master_finds_the_workers_of_a_killed_one(study, slurm):
     wait_for_results(study.run, 4)
     assert slurm.tasks() == before
     study.check_complete(again)
+
+
+def test_the_script_for_workers_that_are_started_by_hand(study, slurm, monkeypatch):
+    study.write(seconds=1.0)
+    master = study.start("local")
+    wait_until(lambda: "bohb-worker --run-dir" in master.stderr)
+    monkeypatch.setitem(slurm.environment, "PATH", f"{sysconfig.get_path('scripts')}:{slurm.environment['PATH']}")
+    slurm.run("sbatch", "--partition=low", "--mem=50", "--time=10", "--array=0-1", str(SCRIPT), str(study.run))
+    wait_for_results(study.run, 2)
+    (task, _), *_ = [line.split() for line in slurm.tasks("RUNNING")]
+    slurm.run("scancel", "--batch", "--signal=USR1", task)
+    wait_until(lambda: task in [line.split()[0] for line in slurm.tasks("PENDING")], seconds=30)
+    study.check_complete(master)
+    assert {event.reason for event in requeues(study.run)} == {"preempted"}
 
 
 def test_options_that_slurm_does_not_take_are_told_at_once(study):
