@@ -233,6 +233,17 @@ def stop(*, directory: Path, credentials: Path | None) -> None:
 
 
 @main.command()
+@_RUN_DIRECTORY
+@_ADMIN_CREDENTIALS
+@guarded
+def health(*, directory: Path, credentials: Path | None) -> None:
+    """Succeed if the master of the run in DIRECTORY answers; for health checks of containers."""
+    from bohb_service.api.status import check_health
+
+    check_health(directory, credentials)
+
+
+@main.command()
 @click.argument("directory", type=click.Path(path_type=Path), envvar="BOHB_CREDENTIALS")
 @option(
     "--host",
