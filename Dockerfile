@@ -3,15 +3,15 @@
 ARG PYTHON_IMAGE=docker.io/library/python:3.11.14-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS source
-ARG PIP_NO_INDEX
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_FIND_LINKS=/source/wheels
+ARG PIP_NO_INDEX=0
+ENV PIP_NO_INDEX=${PIP_NO_INDEX} PIP_FIND_LINKS=/source/wheels PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 # The pattern lets the folder be absent; a file beside it must not.
 COPY LICENSE wheel[s] ./wheels/
 COPY bohb_service ./bohb_service
 COPY workers ./workers
-RUN python3 -m venv /opt/bohb
+RUN python3 -m venv /opt/bohb && /opt/bohb/bin/python -m pip install -c constraints.txt --upgrade pip
 
 FROM source AS build-cpu
 ARG EXTRAS=sklearn

@@ -44,7 +44,9 @@ def size_of(section: FleetSection, workers: int) -> Size:
     """
     most = workers or section.workers
     if most is None:
-        raise StudyError("--fleet needs to know how many workers there may be: give --workers N, or fleet.workers")
+        raise StudyError(
+            "it must be known how many workers there may be: give --workers N, or the study file fleet.workers"
+        )
     if section.min_workers > most:
         raise StudyError(
             f"fleet.min_workers: {section.min_workers} is more than the {most} workers that there may be; "

@@ -5,7 +5,7 @@ A file is read strictly (`document`), its paths are resolved (`files`), its cont
 Nothing here imports NumPy or ConfigSpace: the content of a search space is validated elsewhere.
 """
 
-from bohb_service.study.fleet import Fleet, Slurm
+from bohb_service.study.fleet import Fleet, Kubernetes, Slurm
 from bohb_service.study.loader import load_study, parse_study
 from bohb_service.study.model import MAY_CHANGE, Study
 from bohb_service.study.schema import study_schema
@@ -15,6 +15,7 @@ __all__ = [
     "MAY_CHANGE",
     "Fidelity",
     "Fleet",
+    "Kubernetes",
     "Limits",
     "Method",
     "Slurm",

@@ -9,6 +9,7 @@ from bohb_service.study.problems import MisplacedError, show
 from bohb_service.study.sections import Count, Section, Whole
 
 _OPTION = re.compile(r"[a-z][a-z0-9-]*")
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _OWN_OPTIONS = {
     "array": "the number of workers follows the demand; see fleet.workers",
     "job-name": "jobs of a run are found again by their name",
@@ -72,6 +73,41 @@ class Slurm(Section):
         return None if python is None else _one_line(python)
 
 
+class Kubernetes(Section):
+    """What the manifests for Kubernetes say."""
+
+    image: str = Field("bohb-service:cpu", min_length=1, examples=["registry.example.org/bohb-service:cpu"])
+    """image of master and workers, built from the Dockerfile"""
+    namespace: str = Field("default", examples=["tuning"])
+    """namespace of everything"""
+    storage: str = Field("2Gi", min_length=1, examples=["2Gi"])
+    """size of the volume with the run directory"""
+    storage_class: str | None = Field(None, examples=["fast"])
+    """storage class of that volume; null is the cluster's own; it must be a disk, no network file system"""
+    resources: dict[str, str | int] = Field(default_factory=dict, examples=[{"cpu": 2, "nvidia.com/gpu": 1}])
+    """what each worker gets, by the cluster's names of resources"""
+    grace_seconds: Count = Field(120, examples=[120])
+    """time between the announcement of the end of a pod and its end, in seconds; checkpoints must be written by then"""
+    node_selector: dict[str, str] = Field(default_factory=dict, examples=[{"pool": "gpu"}])
+    """labels of the nodes that workers may run on"""
+    tolerations: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = Field(
+        (), examples=[[{"key": "nvidia.com/gpu", "operator": "Exists"}]]
+    )
+    """taints of nodes that workers bear"""
+    priority_class: str | None = Field(None, examples=["preemptible"])
+    """priority class of workers"""
+
+    @field_validator("namespace")
+    @classmethod
+    def _check_namespace(cls, namespace: str) -> str:
+        if not _LABEL.fullmatch(namespace):
+            raise ValueError(
+                f"{show(namespace)} cannot be a namespace; use 1 to 63 lower-case letters, digits and '-', "
+                "a letter or digit first and last"
+            )
+        return namespace
+
+
 class Fleet(Section):
     """What starts the workers of a study, beside those that are started by hand."""
 
@@ -85,10 +121,13 @@ class Fleet(Section):
     """time between two looks at the demand and at the cluster, in seconds"""
     slurm: Slurm = Field(default_factory=Slurm, examples=[{"options": {"partition": "gpu"}}])
     """how workers are started with SLURM"""
+    kubernetes: Kubernetes = Field(default_factory=Kubernetes, examples=[{"image": "bohb-service:cpu"}])
+    """what `bohb-master manifests` writes"""
 
 
 FLEET_SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     ("fleet",): Fleet,
     ("fleet", "slurm"): Slurm,
+    ("fleet", "kubernetes"): Kubernetes,
 }
 """The types of the mappings of known keys in this section, by their paths."""

@@ -204,7 +204,7 @@ def test_what_is_left_at_the_end_is_cancelled(scene):
 def test_the_size_comes_from_the_command_line_or_the_study_file():
     assert size_of(Fleet(workers=5), 0) == Size(5)
     assert size_of(Fleet(workers=5, min_workers=2, idle_seconds=3, poll_seconds=1), 7) == Size(7, 2, 3, 1)
-    with pytest.raises(StudyError, match="give --workers N, or fleet"):
+    with pytest.raises(StudyError, match="give --workers N, or the study file"):
         size_of(Fleet(), 0)
     with pytest.raises(StudyError, match="min_workers: 8 is more than the 5"):
         size_of(Fleet(min_workers=8), 5)
