@@ -48,7 +48,7 @@ def main() -> None:
     "--fleet",
     default="local",
     show_default=True,
-    help="What starts workers: local, or slurm with the options of the study file, as many as are of use.",
+    help="What starts workers: local; or as many as are of use with slurm or dask, by the options of the study file.",
 )
 @option("--print", "as_script", is_flag=True, help="Print what --fleet would submit, and do nothing else.")
 @option(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bohb_service.clock import Clock
 from bohb_service.errors import StudyError
+from bohb_service.fleet.dask import DaskLauncher
 from bohb_service.fleet.elastic import ElasticFleet, Launcher, Size
 from bohb_service.fleet.fleet import Employer, Place
 from bohb_service.fleet.slurm import SlurmLauncher, slurm_script
@@ -14,6 +15,7 @@ from bohb_service.study import Study
 from bohb_service.suggestions import did_you_mean
 
 _LAUNCHERS: dict[str, Callable[[Place, FleetSection], Launcher]] = {
+    "dask": lambda place, section: DaskLauncher(place, section.dask),
     "slurm": lambda place, section: SlurmLauncher(place, section.slurm),
 }
 

@@ -1,9 +1,10 @@
 """The section ``fleet`` of a study file: what starts the workers, and how many of them."""
 
 import re
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from bohb_service.study.problems import MisplacedError, show
 from bohb_service.study.sections import Count, Section, Whole
@@ -73,6 +74,25 @@ class Slurm(Section):
         return None if python is None else _one_line(python)
 
 
+class Dask(Section):
+    """How workers run inside a Dask cluster."""
+
+    scheduler: str | None = Field(None, examples=["tcp://head.example.org:8786"])
+    """address of Dask's scheduler"""
+    scheduler_file: Annotated[Path, Field(strict=False)] | None = Field(None, examples=["/shared/scheduler.json"])
+    """file in which Dask's scheduler wrote its address"""
+    resources: dict[str, float] = Field(default_factory=dict, examples=[{"GPU": 1}])
+    """what each worker takes of the resources that Dask's workers declare"""
+    credentials: str | None = Field(None, examples=["/home/me/keys/worker"])
+    """credentials on the machines of Dask's workers; null is where they are here"""
+
+    @model_validator(mode="after")
+    def _check_place(self) -> Self:
+        if self.scheduler is not None and self.scheduler_file is not None:
+            raise MisplacedError(("fleet", "dask", "scheduler_file"), "is given beside scheduler; remove one of them")
+        return self
+
+
 class Kubernetes(Section):
     """What the manifests for Kubernetes say."""
 
@@ -121,6 +141,8 @@ class Fleet(Section):
     """time between two looks at the demand and at the cluster, in seconds"""
     slurm: Slurm = Field(default_factory=Slurm, examples=[{"options": {"partition": "gpu"}}])
     """how workers are started with SLURM"""
+    dask: Dask = Field(default_factory=Dask, examples=[{"scheduler": "tcp://head:8786"}])
+    """in which Dask cluster workers run"""
     kubernetes: Kubernetes = Field(default_factory=Kubernetes, examples=[{"image": "bohb-service:cpu"}])
     """what `bohb-master manifests` writes"""
 
@@ -128,6 +150,7 @@ class Fleet(Section):
 FLEET_SECTIONS: dict[tuple[str, ...], type[BaseModel]] = {
     ("fleet",): Fleet,
     ("fleet", "slurm"): Slurm,
+    ("fleet", "dask"): Dask,
     ("fleet", "kubernetes"): Kubernetes,
 }
 """The types of the mappings of known keys in this section, by their paths."""
