@@ -1,8 +1,8 @@
 """Workers inside an existing Dask cluster, whatever that runs on.
 
-A unit is one long task that holds a `bohb-worker`; Dask places it, and adaptive clusters grow when tasks wait. Trials are
-no tasks of Dask: it would do a lost one again from zero, and knows nothing of leases and checkpoints. Dask's workers tell
-themselves which units they hold, so a client that was disconnected, or a new master, sees what is there.
+A unit is one long task that holds a `bohb-worker`; Dask places it, and adaptive clusters grow when tasks wait. Trials
+are no tasks of Dask: it would do a lost one again from zero, and knows nothing of leases and checkpoints. Dask's
+workers tell which units they hold, so a client that was disconnected, or a new master, sees what is there.
 """
 
 import contextlib

@@ -1,7 +1,5 @@
 """Workers inside a real Dask cluster: a scheduler and workers as processes of their own."""
 
-import os
-import signal
 import socket
 from pathlib import Path
 
@@ -104,7 +102,7 @@ def test_a_worker_of_dask_is_killed_and_another_comes_late(cluster):
     master = cluster.start()
     wait_for_results(cluster.run, 2)
     wait_until(lambda: len(cluster.bohb_workers()) == 2, seconds=20)
-    os.killpg(first.process.pid, signal.SIGKILL)
+    first.process.kill()
     # What it held ends with it, and gives its trial back.
     wait_until(lambda: len(cluster.bohb_workers()) == 1, seconds=20)
     cluster.add()

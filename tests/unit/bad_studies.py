@@ -442,4 +442,18 @@ BAD_STUDIES = [
         "must be one line",
         6,
     ),
+    BadStudy(
+        "two schedulers of Dask",
+        _GOOD + "fleet:\n  dask: {scheduler: 'tcp://h:1', scheduler_file: f.json}\n",
+        "fleet.dask.scheduler_file",
+        "is given beside scheduler; remove one",
+        5,
+    ),
+    BadStudy(
+        "namespace of Kubernetes",
+        _GOOD + "fleet:\n  kubernetes: {namespace: My_Space}\n",
+        "fleet.kubernetes.namespace",
+        "cannot be a namespace; use 1 to 63 lower-case letters",
+        5,
+    ),
 ]
