@@ -55,7 +55,7 @@ class DaskLauncher:
             arguments.append("--insecure")
         self._arguments = tuple(arguments)
         self._client: Client | None = None
-        self._futures: dict[str, Future] = {}
+        self._futures: dict[str, Future[Any]] = {}
         self._words: dict[str, str] = {}
 
     def check(self) -> None:
@@ -98,7 +98,7 @@ class DaskLauncher:
         """
         orders = [Order(f"{self._prefix}{secrets.token_hex(4)}", self._arguments) for _ in range(n)]
 
-        def submit(client: "Client") -> list["Future"]:
+        def submit(client: "Client") -> list["Future[Any]"]:
             resources = self._dask.resources or None
             return [
                 client.submit(hold_worker, order, key=order.unit, pure=False, resources=resources) for order in orders

@@ -45,6 +45,7 @@ def test_only_who_waits_for_a_job_is_idle_and_is_let_go(make_house):
     busy, idle = Peer(house, "busy"), Peer(house, "idle")
     (job,) = busy.ask().jobs
     answers = idle.say(max_jobs=1, wait_s=20.0)
+    ahead = busy.say(running=(job.lease,), max_jobs=1, wait_s=20.0)
     house.pump()
     house.clock.advance(7.0)
     assert idle_workers(house.master) == {"idle": 7.0}
@@ -52,6 +53,7 @@ def test_only_who_waits_for_a_job_is_idle_and_is_let_go(make_house):
     house.pump(lambda: answers)
     assert (answers[0].stop, answers[0].jobs) == ("no more", ())
     assert house.scheduler.state.holds(job.lease, "busy")
+    assert ahead == []
     assert idle_workers(house.master) == {}
 
 

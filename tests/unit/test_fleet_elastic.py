@@ -142,6 +142,19 @@ def test_units_that_end_without_having_joined_are_started_ever_more_slowly_and_t
     assert ": words of u" in told
 
 
+def test_one_that_joins_wipes_out_earlier_failures(scene):
+    for _ in range(6):
+        for _ in range(5):
+            scene.cluster.there = []
+            scene.look(61.0)
+        scene.look(61.0)
+        names = [f"{unit.name}.0" for unit in scene.cluster.there]
+        scene.demand = Demand(2, frozenset(names), {})
+        scene.look()
+        scene.demand = Demand(2, frozenset(), {})
+        assert scene.fleet.error is None
+
+
 def test_units_that_had_joined_are_replaced_at_once(scene):
     for _ in range(10):
         name = scene.cluster.there[0].name
