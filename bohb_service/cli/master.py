@@ -42,8 +42,15 @@ def main() -> None:
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Workers to start on this machine.",
+    help="Workers to start on this machine; with --fleet the most at once, by default those of the study file.",
 )
+@option(
+    "--fleet",
+    default="local",
+    show_default=True,
+    help="What starts workers: local; or as many as are of use with slurm or dask, by the options of the study file.",
+)
+@option("--print", "as_script", is_flag=True, help="Print what --fleet would submit, and do nothing else.")
 @option(
     "--min-workers",
     type=click.IntRange(min=0),
@@ -100,6 +107,8 @@ def run(
     file: Path,
     run_dir: Path | None,
     workers: int,
+    fleet: str,
+    as_script: bool,
     min_workers: int,
     host: str,
     bind: str | None,
@@ -127,6 +136,11 @@ def run(
     if insecure and credentials is not None:
         raise StudyError("give either --credentials or --insecure")
     study = load_study(file)
+    if as_script:
+        from bohb_service.fleet.choice import fleet_script
+
+        click.echo(fleet_script(fleet, study, run_dir if run_dir is not None else Path("runs") / study.name), nl=False)
+        return
     held = None if credentials is None else load_credentials(credentials, "master")
     endpoint = Endpoint(host, port, bind, held, insecure=insecure, name_server=nameserver)
     directory = run_dir if run_dir is not None else Path("runs") / study.name
@@ -137,6 +151,7 @@ def run(
         min_workers=min_workers,
         endpoint=endpoint,
         terms=Terms.of(lease_s=lease, grace_s=grace),
+        fleet=fleet,
     )
     sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=log_json))
 
@@ -218,6 +233,17 @@ def stop(*, directory: Path, credentials: Path | None) -> None:
 
 
 @main.command()
+@_RUN_DIRECTORY
+@_ADMIN_CREDENTIALS
+@guarded
+def health(*, directory: Path, credentials: Path | None) -> None:
+    """Succeed if the master of the run in DIRECTORY answers; for health checks of containers."""
+    from bohb_service.api.status import check_health
+
+    check_health(directory, credentials)
+
+
+@main.command()
 @click.argument("directory", type=click.Path(path_type=Path), envvar="BOHB_CREDENTIALS")
 @option(
     "--host",
@@ -254,6 +280,27 @@ def credentials(*, directory: Path, hosts: tuple[str, ...], days: int, renew: bo
     from bohb_service.cli.credentials_view import credentials_view, show
 
     show(credentials_view(made))
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@option("--output", type=click.Path(path_type=Path), help="Folder to make. Default: manifests-NAME.")
+@option("--workers", type=click.IntRange(min=0), default=0, help="How many workers. Default: those of the study file.")
+@guarded
+def manifests(*, file: Path, output: Path | None, workers: int) -> None:
+    """Write the study in FILE as manifests for Kubernetes, with its objective and new credentials."""
+    from bohb_service.api.manifests import write_manifests
+    from bohb_service.study import load_study
+
+    study = load_study(file)
+    folder = output if output is not None else Path(f"manifests-{study.name}")
+    for path in write_manifests(study, folder, workers):
+        click.echo(path)
+    click.echo(
+        f"start it with\n  kubectl apply -k {folder}/job\nor, with workers that stay and can be scaled,\n"
+        f"  kubectl apply -k {folder}/deployment",
+        err=True,
+    )
 
 
 @main.command()

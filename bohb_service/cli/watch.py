@@ -92,7 +92,7 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
         spare_survivors()
         if run.was_finished:
             click.echo("this study was finished before; to go on with it, raise its `stop` rules", err=True)
-        elif n_workers == 0:
+        elif n_workers == 0 and not run.has_fleet:
             _tell_how_to_join(run)
         if is_live:
             _watch_live(run)

@@ -12,7 +12,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +21,10 @@ import psutil
 from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, WorkerSpecError
 from bohb_service.exit_codes import ExitCode
+from bohb_service.fleet.fleet import WORKER_MODULE, worker_command, worker_environment
 from bohb_service.journal.run_directory import RunDirectory
 
 log = logging.getLogger("bohb_service.fleet")
-
-_MODULE = "bohb_service.cli.worker"
 
 ORPHAN_SECONDS = 300.0
 """How long local workers hold what they have when their master was killed."""
@@ -68,7 +66,7 @@ def find_local_workers(directory: RunDirectory) -> list[LocalWorker]:
     place = str(directory.path.resolve())
     for process in sorted(psutil.process_iter(["cmdline", "create_time"]), key=lambda p: p.info["create_time"] or 0.0):
         arguments = process.info["cmdline"] or []
-        if _MODULE in arguments and place in arguments and "--name" in arguments[:-1]:
+        if WORKER_MODULE in arguments and place in arguments and "--name" in arguments[:-1]:
             name = arguments[arguments.index("--name") + 1]
             worker = LocalWorker(name, process)
             # A child that was forked and runs no program of its own yet has its parent's command line.
@@ -175,15 +173,19 @@ class LocalFleet:
 
     def _spawn(self, slot: _Slot) -> None:
         name = f"{local_prefix()}{secrets.token_hex(3)}"
-        command = [sys.executable, "-m", _MODULE, "--run-dir", str(self._directory.path.resolve())]
-        command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
+        command = [*worker_command(self._directory, name), "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
         if self._credentials is not None:
             command += ["--credentials", str(self._credentials)]
         try:
             self._directory.logs.mkdir(parents=True, exist_ok=True)
             with self._log(name).open("ab") as output:
                 child = subprocess.Popen(  # noqa: S603  (our own program)
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    env=worker_environment(),
                 )
         except OSError as error:  # e.g. out of file descriptors for a moment
             log.warning("worker not started", extra={"worker": name, "error": str(error)})

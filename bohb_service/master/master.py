@@ -208,6 +208,8 @@ class Master:
         room = MAX_PREFETCH - self.books.leases.n_held_by(session.name)
         pending = Pending(request.seq, reply, acks, lost, max(0, min(request.max_jobs, room)), now + wait_s)
         self.sessions.park(session, pending)
+        has_worked = not session.is_idle or bool(request.results)
+        session.idle_since = now if has_worked or session.idle_since is None else session.idle_since
         self._serve_waiting()
         if session.pending is pending and wait_s == 0.0:
             self._answer(session, ())
@@ -288,6 +290,21 @@ class Master:
         self.is_draining = True
         self._finish("interrupted")
 
+    def now(self) -> float:
+        """The time by which sessions are judged, monotonic seconds."""
+        return self._clock.monotonic()
+
+    def dismiss(self, names: frozenset[str], reason: str) -> None:
+        """Let workers go that have nothing to do.
+
+        Args:
+            names: Who may go; one that has got a job meanwhile stays.
+            reason: What they are told.
+        """
+        for session in filter(None, map(self.sessions.named, names)):
+            if session.is_idle and self.error is None:
+                self._answer(session, (), reason)
+
     # -- inside ----------------------------------------------------------------------------------------------
 
     def _take(self, session: Session, lease: int, outcome: Outcome) -> None:
@@ -345,12 +362,12 @@ class Master:
     def _is_drained(self) -> bool:
         return self.is_draining and self.scheduler.state.running == 0
 
-    def _answer(self, session: Session, jobs: tuple[Job, ...]) -> None:
+    def _answer(self, session: Session, jobs: tuple[Job, ...], stop: str | None = None) -> None:
         """Answer a session's exchange as soon as everything so far is durable."""
         pending = self.sessions.unpark(session)
         if pending is None:
             return
-        answer = Answer(pending.acks, jobs, pending.lost, self._dispatcher.prefetch, self._stop_text())
+        answer = Answer(pending.acks, jobs, pending.lost, self._dispatcher.prefetch, stop or self._stop_text())
         session.answered = (pending.seq, answer)
         self._committer.when_durable(lambda: pending.reply(answer))
 

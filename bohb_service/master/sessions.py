@@ -44,6 +44,7 @@ class Session:
         pending: Its unanswered exchange, or None.
         answered: Number and answer of its last answered exchange.
         lost_since: When its connection broke, monotonic seconds, or None.
+        idle_since: When it first asked for a job and had none, monotonic seconds, or None.
         n_finished: Number of outcomes it delivered.
         busy_s: Seconds of evaluation that it reported.
     """
@@ -55,6 +56,7 @@ class Session:
     pending: Pending | None = None
     answered: tuple[int, Answer] | None = None
     lost_since: float | None = None
+    idle_since: float | None = None
     n_finished: int = 0
     busy_s: float = 0.0
 
@@ -62,6 +64,11 @@ class Session:
     def name(self) -> str:
         """The worker's name."""
         return self.info.worker
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has nothing to do and waits for a job."""
+        return self.pending is not None and self.pending.max_jobs > 0 and not self.running
 
     @property
     def is_process_gone(self) -> bool:
