@@ -21,7 +21,7 @@ log = logging.getLogger("bohb_service.cli")
 
 _EPILOG = """\b
 Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker class; 4 no master for too long;
-75 drained by SIGTERM or SIGUSR1, the lease was given back; 130 interrupted."""
+75 preempted by SIGTERM or SIGUSR1, the lease was given back; 130 interrupted."""
 
 
 @click.group(
@@ -66,6 +66,13 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker
     show_default=True,
     help="Seconds without a master after which the worker gives up.",
 )
+@option(
+    "--grace",
+    type=Seconds(min=0),
+    default=20.0,
+    show_default=True,
+    help="Seconds that the running evaluation has after SIGTERM or SIGUSR1 to save what it has.",
+)
 @option("--log-json", is_flag=True, help="Log as JSON lines.")
 @click.version_option(VERSION, prog_name="bohb-worker")
 @click.pass_context
@@ -82,6 +89,7 @@ def main(
     name: str | None,
     scratch: Path | None,
     orphan_timeout: float,
+    grace: float,
     log_json: bool,
 ) -> None:
     """Evaluate jobs of a study until it ends.
@@ -113,7 +121,17 @@ def main(
         held = None if credentials is None else load_credentials(credentials, "worker")
         connect = ByNameServer(nameserver or "", study or "", Access("worker", held, insecure=insecure))
     logs = run_dir / "logs" if run_dir is not None and (run_dir / "logs").is_dir() else None
-    sys.exit(run_worker(connect, spec=spec, name=name, scratch=scratch, orphan_timeout_s=orphan_timeout, logs=logs))
+    sys.exit(
+        run_worker(
+            connect,
+            spec=spec,
+            name=name,
+            scratch=scratch,
+            orphan_timeout_s=orphan_timeout,
+            grace_s=grace,
+            logs=logs,
+        )
+    )
 
 
 @main.command("list")

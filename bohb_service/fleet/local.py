@@ -31,6 +31,9 @@ _MODULE = "bohb_service.cli.worker"
 ORPHAN_SECONDS = 300.0
 """How long local workers hold what they have when their master was killed."""
 
+GRACE_SECONDS = 3.0
+"""How long evaluations of local workers may take to save when they are told to end; less than `stop` waits."""
+
 RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0)
 _HEALTHY_SECONDS = 30.0
 _TAIL_BYTES = 2000
@@ -173,7 +176,7 @@ class LocalFleet:
     def _spawn(self, slot: _Slot) -> None:
         name = f"{local_prefix()}{secrets.token_hex(3)}"
         command = [sys.executable, "-m", _MODULE, "--run-dir", str(self._directory.path.resolve())]
-        command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
+        command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}", "--grace", f"{GRACE_SECONDS:g}"]
         if self._credentials is not None:
             command += ["--credentials", str(self._credentials)]
         try:
@@ -204,6 +207,9 @@ class LocalFleet:
         self._on_death(worker.name, f"its process died ({how})")
         if code == 0:
             slot.is_done = True
+            return
+        if code == ExitCode.TRY_AGAIN:  # somebody has preempted it, which says nothing of how well it works
+            slot.since = now
             return
         if now - slot.since > _HEALTHY_SECONDS:
             slot.restarts = 0

@@ -17,6 +17,11 @@ def _ignore_report(_step: float, _loss: float) -> None:
     """Drop a learning-curve point (the default outside a study)."""
 
 
+def _never() -> bool:
+    """Whether an evaluation outside a study is preempted."""
+    return False
+
+
 class EvaluationContext:
     """All that an objective may need beside its configuration and budget.
 
@@ -31,10 +36,12 @@ class EvaluationContext:
 
     Args:
         directory: Where `directory` is made when it is first asked for.
+        is_preempted: Answers `preempted`.
     """
 
     __slots__ = (
         "_directory",
+        "_is_preempted",
         "attempt",
         "budget",
         "configuration_id",
@@ -54,6 +61,8 @@ class EvaluationContext:
         directory: Path | str,
         attempt: int = 1,
         report: Callable[[float, float], None] = _ignore_report,
+        *,
+        is_preempted: Callable[[], bool] = _never,
     ) -> None:
         self.trial_id = trial_id
         self.configuration_id = configuration_id
@@ -63,6 +72,17 @@ class EvaluationContext:
         self.attempt = attempt
         self.report = report
         self._directory = directory
+        self._is_preempted = is_preempted
+
+    @property
+    def preempted(self) -> bool:
+        """Whether the machine is about to be taken away: save what is needed to go on, then return or raise.
+
+        Once this was true, the evaluation is done again, here or elsewhere, whatever `compute` returns or raises: it
+        is no failure and uses up no attempt. An evaluation that does not ask counts if it ends in time. Asking costs
+        a few microseconds.
+        """
+        return self._is_preempted()
 
     @property
     def directory(self) -> Path:

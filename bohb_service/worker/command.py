@@ -13,7 +13,7 @@ from bohb_service.machine import machine_id
 from bohb_service.rpc.client import MasterClient
 from bohb_service.rpc.locate import Connect
 from bohb_service.rpc.messages import WorkerInfo
-from bohb_service.worker.runner import WorkerRunner
+from bohb_service.worker.runner import GRACE_S, WorkerRunner
 
 
 def run_worker(
@@ -23,6 +23,7 @@ def run_worker(
     name: str | None = None,
     scratch: Path | None = None,
     orphan_timeout_s: float = 3600.0,
+    grace_s: float = GRACE_S,
     logs: Path | None = None,
 ) -> int:
     """Work for a master until the study ends; the exit code.
@@ -33,6 +34,7 @@ def run_worker(
         name: Unique name; by default host, process id and a few letters.
         scratch: Parent of the directories of configurations where the master's folder is not visible.
         orphan_timeout_s: How long to go on without a master, be it lost or not there yet.
+        grace_s: How long the running evaluation may go on after SIGTERM or SIGUSR1.
         logs: Folder for the output of objectives; by default beside the directories of configurations.
     """
     host = socket.gethostname()
@@ -45,5 +47,6 @@ def run_worker(
         spec=spec,
         machine=machine_id(),
     )
-    runner = WorkerRunner(MasterClient(connect), info, scratch=scratch, logs=logs, orphan_timeout_s=orphan_timeout_s)
-    return runner.run()
+    return WorkerRunner(
+        MasterClient(connect), info, scratch=scratch, logs=logs, orphan_timeout_s=orphan_timeout_s, grace_s=grace_s
+    ).run()

@@ -1,10 +1,11 @@
 """What the worker process and its objective process say to each other, as plain lists.
 
-To the child:   ``[START, spec, options]``, ``[JOB, ...]``, ``[DROP, lease]``, ``[END]``.
+To the child:   ``[START, spec, options]``, ``[JOB, ...]``, ``[DROP, lease]``, ``[PREEMPT]``, ``[END]``.
 From the child: ``[READY]`` or ``[BROKEN, message, detail]`` once; ``[UP, time]`` after `setup`, which is run
 before the first job, or ``[SETUP_FAILED, lease, message, detail]`` with that job, and the process ends; then
 for each job, in the order of the jobs, ``[REPORT, lease, step, loss]`` and ``[DONE, lease, time, outcome]``
-or ``[DROPPED, lease]``. Times are of the monotonic clock, which the processes of a machine share.
+or ``[DROPPED, lease]``, and after PREEMPT ``[PREEMPTED, lease, time]`` for one that was told of it or had not
+begun. Times are of the monotonic clock, which the processes of a machine share.
 """
 
 from typing import Any
@@ -13,9 +14,9 @@ from bohb_service.scheduler.outcomes import Completed, Failed, Outcome
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 
-START, JOB, DROP, END = "start", "job", "drop", "end"
+START, JOB, DROP, PREEMPT, END = "start", "job", "drop", "preempt", "end"
 READY, BROKEN, UP, SETUP_FAILED = "ready", "broken", "up", "setup-failed"
-REPORT, DONE, DROPPED = "report", "done", "dropped"
+REPORT, DONE, DROPPED, PREEMPTED = "report", "done", "dropped", "preempted"
 
 
 def encode_job(job: Job, directory: str) -> list[Any]:

@@ -721,16 +721,79 @@ def test_a_directory_that_cannot_be_made_gives_the_job_back(master, tmp_path, ca
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_preemption_kills_the_job_and_gives_everything_back(master, tmp_path, number):
+def test_preemption_ends_a_job_that_goes_on_and_gives_everything_back(master, tmp_path, number):
     one = master("ok", "sleeps", "ok", prefetch=2)
 
     with signalled((tmp_path / "sleeping").exists, number):
-        assert run(one, tmp_path) == 75
+        assert run(one, tmp_path, grace_s=0.3) == 75
 
     assert one.outcomes.pop(0).loss == 0.5
     assert one.outcomes == {1: Released("preempted", "worker w/1 got SIGTERM or SIGUSR1")}
     assert one.goodbyes == [((2,), "preempted")]
     assert not is_alive(int((tmp_path / "sleeping").read_text()))
+
+
+def test_a_preempted_job_is_told_and_saves(master, tmp_path):
+    one = master("ok", "saves_when_preempted", "ok", prefetch=2)
+
+    with signalled((tmp_path / "training").exists):
+        assert run(one, tmp_path) == 75
+
+    assert (tmp_path / "saved").read_text() == "half a training"
+    assert isinstance(one.outcomes.pop(0), Completed)
+    assert one.outcomes.pop(1) == Released("preempted", "worker w/1 got SIGTERM or SIGUSR1")
+    assert {outcome.reason for outcome in one.outcomes.values()} <= {"unstarted"}
+    assert one.goodbyes == [((), "preempted")]
+
+
+def test_a_preempted_job_that_raises_has_not_failed(master, tmp_path):
+    one = master("raises_when_preempted")
+
+    with signalled((tmp_path / "training").exists):
+        assert run(one, tmp_path) == 75
+
+    assert one.outcomes == {0: Released("preempted", "worker w/1 got SIGTERM or SIGUSR1")}
+
+
+def test_a_job_that_does_not_ask_counts_if_it_ends_in_the_grace_period(master, tmp_path):
+    one = master("naps_longer")
+
+    with signalled((tmp_path / "napping").exists):
+        assert run(one, tmp_path) == 75
+
+    assert one.outcomes[0].loss == 0.5
+
+
+def test_a_lease_is_renewed_in_the_grace_period(master, tmp_path, caplog):
+    one = master("naps_longer", heartbeat_s=0.05)
+
+    with signalled((tmp_path / "napping").exists):
+        assert run(one, tmp_path) == 75
+
+    assert sum(request.running == (0,) for request in one.requests) > 1
+    assert "preempted: the running evaluation has 20 s to save" in caplog.text
+
+
+def test_an_interrupt_ends_the_grace_period(master, tmp_path, caplog):
+    one = master("sleeps")
+
+    with (
+        signalled((tmp_path / "sleeping").exists),
+        signalled(lambda: "preempted:" in caplog.text, signal.SIGINT),
+    ):
+        assert run(one, tmp_path, grace_s=600.0) == 75
+
+    assert one.outcomes == {0: Released("preempted", "worker w/1 got SIGTERM or SIGUSR1")}
+
+
+def test_a_worker_whose_job_is_still_set_up_does_not_wait(master, tmp_path):
+    one = master("ok", options={"folder": str(tmp_path), "setup": "sleeps"})
+
+    with signalled((tmp_path / "sleeping").exists):
+        assert run(one, tmp_path, grace_s=600.0) == 75
+
+    assert one.outcomes == {}
+    assert one.goodbyes == [((0,), "preempted")]
 
 
 def test_the_first_interrupt_lets_the_running_job_finish_and_gives_the_others_back(master, tmp_path):
@@ -837,8 +900,8 @@ def test_a_release_that_nobody_takes_does_not_keep_a_preempted_worker(master, tm
 
     one.before = vanish
 
-    with signalled((tmp_path / "sleeping").exists), signalled(lambda: len(one.calls) > 3, signal.SIGUSR1):
-        assert run(one, tmp_path) == 75
+    with signalled((tmp_path / "sleeping").exists), signalled(lambda: len(one.calls) > 3, signal.SIGINT):
+        assert run(one, tmp_path, grace_s=0.0) == 75
 
 
 def test_handlers_are_as_before_afterwards(master, tmp_path):
