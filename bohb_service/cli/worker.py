@@ -67,7 +67,7 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker
     help="Seconds without a master after which the worker gives up.",
 )
 @option(
-    "--grace",
+    "--preempt-grace",
     type=Seconds(min=0),
     default=20.0,
     show_default=True,
@@ -89,7 +89,7 @@ def main(
     name: str | None,
     scratch: Path | None,
     orphan_timeout: float,
-    grace: float,
+    preempt_grace: float,
     log_json: bool,
 ) -> None:
     """Evaluate jobs of a study until it ends.
@@ -128,7 +128,7 @@ def main(
             name=name,
             scratch=scratch,
             orphan_timeout_s=orphan_timeout,
-            grace_s=grace,
+            grace_s=preempt_grace,
             logs=logs,
         )
     )

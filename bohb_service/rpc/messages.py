@@ -11,7 +11,7 @@ from typing import Any
 from bohb_service.scheduler.outcomes import Outcome
 from bohb_service.scheduler.replies import Job
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """Raised with every change that an older peer would misunderstand."""
 
 

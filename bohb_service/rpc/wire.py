@@ -108,6 +108,12 @@ def _duration(value: Any) -> float:
     return seconds
 
 
+def _amount(value: Any) -> float:
+    if _number(value) < 0.0:
+        raise ValueError(f"{value} is no amount")
+    return float(value)
+
+
 def _check_plain(value: Any, depth: int = 0) -> None:
     """Raise TypeError unless a value has a JSON form."""
     if depth > _MAX_DEPTH:
@@ -135,8 +141,8 @@ def _curve(points: list[list[float]]) -> Curve:
 
 def _pack_outcome(outcome: Outcome) -> list[Any]:
     match outcome:
-        case Completed(loss, info, seconds, curve):
-            return ["completed", loss, dict(info), seconds, curve]
+        case Completed(loss, info, seconds, curve, continued_from):
+            return ["completed", loss, dict(info), seconds, curve, continued_from]
         case Failed(reason, message, detail, seconds, curve):
             return ["failed", reason, message, detail, seconds, curve]
         case Released(reason, message):
@@ -145,12 +151,12 @@ def _pack_outcome(outcome: Outcome) -> list[Any]:
 
 def _parse_outcome(plain: list[Any]) -> Outcome:
     match plain:
-        case ["completed", int() | float() as loss, dict() as info, seconds, curve] if _is_loss(loss):
+        case ["completed", int() | float() as loss, dict() as info, seconds, curve, spared] if _is_loss(loss):
             _check_plain(info)
             if (n_bytes := len(pack(info))) > MAX_INFO_BYTES:
                 what = f"info has {n_bytes} bytes, more than the {MAX_INFO_BYTES} that are kept"
                 return Failed("bad-result", what, seconds=_duration(seconds), curve=_curve(curve))
-            return Completed(float(loss), info, _duration(seconds), _curve(curve))
+            return Completed(float(loss), info, _duration(seconds), _curve(curve), _amount(spared))
         case ["failed", reason, str() as message, str() as detail, seconds, curve] if reason in _FAILURES:
             texts = message[:_MAX_TEXT], detail[-_MAX_TEXT:]
             return Failed(reason, *texts, _duration(seconds), _curve(curve))

@@ -224,8 +224,8 @@ class Scheduler:
         if trial is None or trial.state.is_final or not self._takes_results(trial):
             return Accepted(duplicate=True)
         match outcome:
-            case Completed(loss, info, seconds, curve):
-                self._emit(events, TrialCompleted(trial.id, lease, loss, info, seconds, curve))
+            case Completed(loss, info, seconds, curve, continued_from):
+                self._emit(events, TrialCompleted(trial.id, lease, loss, info, seconds, curve, continued_from))
             case Failed(reason, message, detail, seconds, curve):
                 self._emit(events, TrialFailed(trial.id, lease, reason, message, detail, seconds, curve))
             case Released(release, message):

@@ -138,6 +138,8 @@ class ObjectiveProcess:
             attempt=job.attempt,
             report=self._recorder.begin(job.lease),
             is_preempted=self._look_for_preemption,
+            config=job.config,
+            lease=job.lease,
         )
         self._is_evaluating = True
         outcome = objective.evaluate(job.config, context, self._recorder.points, refit=job.trial.rung == REFIT_RUNG)

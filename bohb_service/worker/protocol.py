@@ -49,7 +49,7 @@ def encode_outcome(outcome: Outcome) -> list[Any]:
         TypeError: The outcome is a release, which only the worker process decides.
     """
     if isinstance(outcome, Completed):
-        return [outcome.loss, dict(outcome.info), outcome.seconds, outcome.curve]
+        return [outcome.loss, dict(outcome.info), outcome.seconds, outcome.continued_from, outcome.curve]
     if isinstance(outcome, Failed):
         return [outcome.reason, outcome.message, outcome.detail, outcome.seconds, outcome.curve]
     raise TypeError(f"the objective process cannot say {outcome!r}")
@@ -59,8 +59,8 @@ def decode_outcome(encoded: list[Any]) -> Completed | Failed:
     """The outcome from the list of `encode_outcome`."""
     *fields, curve = encoded
     points = tuple((step, loss) for step, loss in curve)
-    if len(fields) == 3:
-        loss, info, seconds = fields
-        return Completed(loss, info, seconds, points)
+    if isinstance(fields[1], dict):
+        loss, info, seconds, continued_from = fields
+        return Completed(loss, info, seconds, points, continued_from)
     reason, message, detail, seconds = fields
     return Failed(reason, message, detail, seconds, points)

@@ -26,17 +26,20 @@ OK = ["s1", 1, [], [], [], 0, 0.0, 0.0]
         (2, [[1.5, ["released", "lost", ""]]]),
         (2, [[1, ["released", "stolen", ""]]]),
         (2, [[1, ["released", "lost", 5]]]),
-        (2, [[1, ["completed", "0.5", {}, 0.0, []]]]),
-        (2, [[1, ["completed", 0.5, [], 0.0, []]]]),
-        (2, [[1, ["completed", math.nan, {}, 0.0, []]]]),
-        (2, [[1, ["completed", -math.inf, {}, 0.0, []]]]),
-        (2, [[1, ["completed", 0.5, {}, math.nan, []]]]),
-        (2, [[1, ["completed", 0.5, {}, -1.0, []]]]),
-        (2, [[1, ["completed", 0.5, {"a": [{"b": b"bytes"}]}, 0.0, []]]]),
-        (2, [[1, ["completed", 0.5, {"a": {1: 2}}, 0.0, []]]]),
+        (2, [[1, ["completed", "0.5", {}, 0.0, [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, [], 0.0, [], 0.0]]]),
+        (2, [[1, ["completed", math.nan, {}, 0.0, [], 0.0]]]),
+        (2, [[1, ["completed", -math.inf, {}, 0.0, [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {}, math.nan, [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {}, -1.0, [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {"a": [{"b": b"bytes"}]}, 0.0, [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {"a": {1: 2}}, 0.0, [], 0.0]]]),
         (2, [[1, ["failed", ["exit"], "m", "d", 0.0, []]]]),
-        (2, [[1, ["completed", 0.5, {}, "long", []]]]),
-        (2, [[1, ["completed", 0.5, {}, 0.0, [[1.0]]]]]),
+        (2, [[1, ["completed", 0.5, {}, "long", [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {}, 0.0, [[1.0]], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {}, 0.0, [], -1.0]]]),
+        (2, [[1, ["completed", 0.5, {}, 0.0, [], math.nan]]]),
+        (2, [[1, ["completed", 0.5, {}, 0.0, []]]]),
         (2, [[1, ["failed", "because", "m", "d", 0.0, []]]]),
         (2, [[1, ["failed", "exit", 5, "d", 0.0, []]]]),
         (2, [[1, ["failed", "exit", "m", 5, 0.0, []]]]),
@@ -155,9 +158,11 @@ def outcome_of(plain):
 def test_what_an_objective_returned_has_its_largest_size():
     fits = {"a": "x" * (wire.MAX_INFO_BYTES - 8)}
     assert len(wire.pack(fits)) == wire.MAX_INFO_BYTES
-    assert outcome_of(["completed", 0.5, fits, 2.0, []]) == Completed(0.5, fits, 2.0)
+    assert outcome_of(["completed", 0.5, fits, 2.0, [], 0.0]) == Completed(0.5, fits, 2.0)
     message = "info has 1048577 bytes, more than the 1048576 that are kept"
-    assert outcome_of(["completed", 0.5, {"a": fits["a"] + "x"}, 2.0, []]) == Failed("bad-result", message, seconds=2.0)
+    assert outcome_of(["completed", 0.5, {"a": fits["a"] + "x"}, 2.0, [], 0.0]) == Failed(
+        "bad-result", message, seconds=2.0
+    )
 
 
 def test_the_texts_of_a_failure_are_cut():
@@ -167,7 +172,7 @@ def test_the_texts_of_a_failure_are_cut():
 
 @pytest.mark.parametrize(("n", "fits"), [(16384, True), (16385, False)])
 def test_a_curve_has_its_longest_length(n, fits):
-    plain = ["completed", 0.5, {}, 0.0, [[1.0, 2.0]] * n]
+    plain = ["completed", 0.5, {}, 0.0, [[1.0, 2.0]] * n, 0.0]
     if fits:
         assert len(outcome_of(plain).curve) == n
     else:
@@ -181,10 +186,10 @@ def test_what_an_objective_returned_has_its_deepest_nesting(depth, fits):
     for _ in range(depth):
         value = [value]
     if fits:
-        assert outcome_of(["completed", 0.5, {"a": value}, 0.0, []]).info == {"a": value}
+        assert outcome_of(["completed", 0.5, {"a": value}, 0.0, [], 0.0]).info == {"a": value}
     else:
         with pytest.raises(ProtocolError, match="nested deeper than 100 levels"):
-            outcome_of(["completed", 0.5, {"a": value}, 0.0, []])
+            outcome_of(["completed", 0.5, {"a": value}, 0.0, [], 0.0])
 
 
 @pytest.mark.parametrize(
