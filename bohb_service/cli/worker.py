@@ -73,6 +73,14 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker
     show_default=True,
     help="Seconds that the running evaluation has after SIGTERM or SIGUSR1 to save what it has.",
 )
+@option(
+    "--label",
+    "labels",
+    type=Setting(),
+    multiple=True,
+    help="What this worker has of that which trials need, NAME=VALUE; may be repeated. "
+    "Found by itself: gpu, cpus, memory_mb.",
+)
 @option("--log-json", is_flag=True, help="Log as JSON lines.")
 @click.version_option(VERSION, prog_name="bohb-worker")
 @click.pass_context
@@ -90,6 +98,7 @@ def main(
     scratch: Path | None,
     orphan_timeout: float,
     preempt_grace: float,
+    labels: tuple[tuple[str, Any], ...],
     log_json: bool,
 ) -> None:
     """Evaluate jobs of a study until it ends.
@@ -130,8 +139,22 @@ def main(
             orphan_timeout_s=orphan_timeout,
             grace_s=preempt_grace,
             logs=logs,
+            labels=_checked_labels(labels),
         )
     )
+
+
+def _checked_labels(labels: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """The labels by name, as a study file may ask for them."""
+    if not labels:
+        return {}
+    from bohb_service.study.sections import check_needs
+
+    try:
+        (checked,) = check_needs(dict(labels))
+    except ValueError as error:
+        raise StudyError(f"--label {error}") from error
+    return dict(checked)
 
 
 @main.command("list")

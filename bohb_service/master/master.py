@@ -26,6 +26,7 @@ from bohb_service.master.books import Books
 from bohb_service.master.committer import Committer, Entry
 from bohb_service.master.dispatcher import Dispatcher
 from bohb_service.master.pace import MAX_PREFETCH
+from bohb_service.master.placement import Placement
 from bohb_service.master.presence import Presence
 from bohb_service.master.proposer import Proposer
 from bohb_service.master.sessions import Pending, Session, Sessions
@@ -114,7 +115,8 @@ class Master:
             self._deliver,
             lambda error: post(lambda: self.fail(error)),
         )
-        self.books = Books(scheduler, self._committer, clock, self.terms.lease_s)
+        placement = Placement(scheduler.state, self.sessions, self.terms.hold_s)
+        self.books = Books(scheduler, self._committer, clock, self.terms.lease_s, placement)
         self._presence = Presence(self.books, self.sessions, self.terms, clock)
         self._dispatcher = Dispatcher(self.books, self.sessions, self._proposer, self._answer)
 
@@ -184,6 +186,7 @@ class Master:
             return
         now = self._clock.monotonic()
         self.sessions.heard(session, now)
+        self.books.placement.heard(session, request.place)
         if session.pending is not None and session.pending.seq == request.seq:
             session.pending.reply = reply
             return
@@ -327,7 +330,7 @@ class Master:
     def _serve_waiting(self) -> None:
         """Hand out what can be handed out, then see that enough is proposed and whether all is done."""
         if self._is_drained():
-            for session in self.sessions.waiting():
+            for session, _ in self.sessions.waiting():
                 self._answer(session, ())
         elif not self.is_draining:
             if self._min_workers:
@@ -350,7 +353,8 @@ class Master:
         pending = self.sessions.unpark(session)
         if pending is None:
             return
-        answer = Answer(pending.acks, jobs, pending.lost, self._dispatcher.prefetch, self._stop_text())
+        over = self.books.placement.take_over(session)
+        answer = Answer(pending.acks, jobs, pending.lost, self._dispatcher.prefetch, self._stop_text(), over)
         session.answered = (pending.seq, answer)
         self._committer.when_durable(lambda: pending.reply(answer))
 

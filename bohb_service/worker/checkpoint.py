@@ -114,6 +114,8 @@ def discard(folder: Path) -> None:
     Args:
         folder: Directory of the configuration; what else is in it stays, and it is removed if nothing is.
     """
+    if not folder.is_dir():  # most objectives make none
+        return
     with contextlib.suppress(OSError):
         for path in (folder / NAME, *folder.glob(f"{_DRAFT}*")):
             path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,8 @@ from bohb_service.machine import machine_id
 from bohb_service.rpc.client import MasterClient
 from bohb_service.rpc.locate import Connect
 from bohb_service.rpc.messages import WorkerInfo
+from bohb_service.scheduler.needs import Label
+from bohb_service.worker.labels import own_labels
 from bohb_service.worker.runner import GRACE_S, WorkerRunner
 
 
@@ -25,6 +28,7 @@ def run_worker(
     orphan_timeout_s: float = 3600.0,
     grace_s: float = GRACE_S,
     logs: Path | None = None,
+    labels: Mapping[str, Label] | None = None,
 ) -> int:
     """Work for a master until the study ends; the exit code.
 
@@ -36,6 +40,7 @@ def run_worker(
         orphan_timeout_s: How long to go on without a master, be it lost or not there yet.
         grace_s: How long the running evaluation may go on after SIGTERM or SIGUSR1.
         logs: Folder for the output of objectives; by default beside the directories of configurations.
+        labels: What it has of that which trials may need, beside what is found.
     """
     host = socket.gethostname()
     info = WorkerInfo(
@@ -46,6 +51,7 @@ def run_worker(
         version=VERSION,
         spec=spec,
         machine=machine_id(),
+        labels=own_labels(labels or {}),
     )
     return WorkerRunner(
         MasterClient(connect), info, scratch=scratch, logs=logs, orphan_timeout_s=orphan_timeout_s, grace_s=grace_s

@@ -24,6 +24,7 @@ from bohb_service.worker.events import (
 )
 from bohb_service.worker.farewell import Farewell
 from bohb_service.worker.folders import Folders, find_folders
+from bohb_service.worker.head import Head
 from bohb_service.worker.job_lines import JobLines
 from bohb_service.worker.link import Link, Master
 from bohb_service.worker.process import Launch
@@ -37,9 +38,6 @@ TEARDOWN_S = 10.0
 
 GRACE_S = 20.0
 """How long a preempted evaluation may take to save; batch systems kill after 30 s by default."""
-
-SLOW_S = 1.0
-"""A job that takes so long keeps nothing waiting behind it."""
 
 log = logging.getLogger("bohb_service.worker")
 
@@ -91,8 +89,7 @@ class WorkerRunner:
         self._prefetch = 1
         self._giving_back: set[int] = set()
         self._disowned: set[int] = set()
-        self._head: int | None = None
-        self._head_since = 0.0
+        self._head = Head(self._clock)
         self._job_s = 0.0
         self._is_draining = False
         self._save_by = NEVER
@@ -146,7 +143,7 @@ class WorkerRunner:
         # Right after a failed call only: a process that was suspended for long tries once more.
         if now < self._link.retry_at and now - self._link.failing_since >= self._orphan_timeout_s:
             return self._end_orphaned()
-        if self._is_slow(now):
+        if self._is_slow:
             self._give_back_ahead()
         due = self._next_call()
         if now < due:
@@ -170,15 +167,16 @@ class WorkerRunner:
         held = self._supervisor.held if self._supervisor is not None else ()
         return tuple(lease for lease in held if lease not in self._disowned) if self._disowned else held
 
-    def _is_slow(self, now: float) -> bool:
-        return now - self._head_since >= SLOW_S and bool(self._held)
+    @property
+    def _is_slow(self) -> bool:
+        return self._head.is_slow and bool(self._held)
 
     def _give_back_ahead(self) -> None:
         """Let others do what was fetched ahead: this is not the short job that was expected."""
         if self._supervisor is not None and self._held[1:]:
             # While the worker was in a call, or asleep, the process may have turned to the next one.
             self._take_events(self._supervisor.poll())
-        for lease in self._held[1:] if self._is_slow(self._clock.monotonic()) else ():
+        for lease in self._held[1:] if self._is_slow else ():
             self._outbox.add(lease, Released("unstarted", f"worker {self._info.worker} is at a long job"))
             self._disown(lease)
 
@@ -221,6 +219,7 @@ class WorkerRunner:
             self._disowned.clear()
         self._study_id = registration.study_id
         self._folders = find_folders(registration, self._scratch, self._logs)
+        self._outbox.place = self._folders.place
         spec = self._info.spec or registration.worker_spec
         output = self._folders.log(self._info.worker)
         launch = Launch(spec, registration.worker_options, output)
@@ -232,8 +231,7 @@ class WorkerRunner:
         supervisor = self._supervisor
         assert supervisor is not None
         # The number of a disowned job may be given anew: no others before it has ended.
-        wants_jobs = supervisor.is_ready and not (self._is_draining or self._disowned)
-        wants_jobs = wants_jobs and not self._is_slow(self._clock.monotonic())
+        wants_jobs = supervisor.is_ready and not (self._is_draining or self._disowned or self._is_slow)
         held = self._held
         answer = self._conversation.exchange(held, max(0, self._prefetch - len(held)) if wants_jobs else 0)
         if answer is not None:
@@ -242,6 +240,8 @@ class WorkerRunner:
     def _take_answer(self, supervisor: Supervisor, answer: Answer) -> None:
         self._prefetch = max(1, answer.prefetch)
         self._lines.acknowledged(answer.acks)
+        if answer.over and self._folders is not None:
+            self._folders.discard_checkpoints(answer.over)
         for lease in answer.lost:
             log.warning("lease lost", extra={"lease": lease})
             supervisor.drop(lease)
@@ -265,7 +265,7 @@ class WorkerRunner:
             self._broken = Broken(str(error))
         else:
             if not supervisor.held:
-                self._head_since = self._clock.monotonic()
+                self._head.restart()
             supervisor.submit(zip(jobs, directories, strict=True))
 
     def _give_back(self, job: Job) -> None:
@@ -307,9 +307,7 @@ class WorkerRunner:
         if isinstance(event, Reported | Broken):
             return False
         assert self._supervisor is not None
-        head = next(iter(self._supervisor.held), None)
-        if head != self._head or isinstance(event, Started):
-            self._head, self._head_since = head, self._clock.monotonic()
+        self._head.see(next(iter(self._supervisor.held), None), is_start=isinstance(event, Started))
         lease = event.job.lease
         if isinstance(event, Started) or lease not in self._disowned:
             return False

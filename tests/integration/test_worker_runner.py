@@ -25,7 +25,8 @@ from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 from bohb_service.study import parse_study
-from bohb_service.worker import runner
+from bohb_service.worker import head
+from bohb_service.worker.checkpoint import CheckpointFile
 from bohb_service.worker.events import Dropped, Finished, Started
 from bohb_service.worker.runner import WorkerRunner
 from tests.polling import wait_until
@@ -188,6 +189,29 @@ def test_directories_are_local_where_the_masters_are_not_visible(master, tmp_pat
     assert run(one, tmp_path) == 0
 
     assert (tmp_path / "scratch" / "another-study" / "0" / "budgets").exists()
+
+
+def test_the_checkpoints_of_what_is_over_are_removed(master, tmp_path):
+    one = master("ok", "ok")
+    folder = tmp_path / "run" / "configurations" / "7"
+    CheckpointFile(folder, "mark", 0).save(b"weights", 1.0)
+    one.before = lambda request: dataclasses.replace(one.answer(request), over=(6, 7)) if request.seq == 1 else None
+
+    assert run(one, tmp_path) == 0
+
+    assert not folder.exists()
+    assert {request.place for request in one.requests} == {""}
+
+
+def test_workers_with_a_folder_of_their_own_tell_which(master, tmp_path):
+    places = set()
+    for scratch in ("a", "b", "b"):
+        one = master("ok", study_id="another-study")
+        assert WorkerRunner(one, INFO, scratch=tmp_path / scratch).run() == 0
+        places |= {request.place for request in one.requests}
+
+    assert len(places) == 2
+    assert "" not in places
 
 
 def test_failures_are_outcomes_like_others(master, tmp_path):
@@ -520,7 +544,7 @@ def test_an_orderly_stop_runs_teardown(master, tmp_path):
 
 
 def test_what_was_fetched_ahead_goes_back_when_the_running_job_is_a_long_one(master, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    monkeypatch.setattr(head, "SLOW_S", 0.2)
     one = master("ok", "naps_longer", "counts", "counts", prefetch=3, heartbeat_s=0.05)
     given_back = []
 
@@ -538,7 +562,7 @@ def test_what_was_fetched_ahead_goes_back_when_the_running_job_is_a_long_one(mas
 
 
 def test_what_was_begun_while_the_worker_was_in_a_call_is_not_given_back(master, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    monkeypatch.setattr(head, "SLOW_S", 0.2)
     one = master("ok", "naps", "counts", "counts", prefetch=3, heartbeat_s=0.05)
     given_back = []
 
@@ -558,7 +582,7 @@ def test_what_was_begun_while_the_worker_was_in_a_call_is_not_given_back(master,
 
 
 def test_nothing_is_fetched_behind_a_long_job(master, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    monkeypatch.setattr(head, "SLOW_S", 0.2)
     one = master("ok", "naps_longer", prefetch=3, heartbeat_s=0.05)
     asked = []
     one.before = lambda request: asked.append((request.max_jobs, time.monotonic())) if request.running == (1,) else None
@@ -572,7 +596,7 @@ def test_nothing_is_fetched_behind_a_long_job(master, tmp_path, monkeypatch):
 
 def test_a_new_job_waits_for_none_that_is_dropped(master, tmp_path, monkeypatch):
     """After it has given jobs back, the worker asks for new ones as soon as the long job is over."""
-    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    monkeypatch.setattr(head, "SLOW_S", 0.2)
     one = master("ok", "naps_longer", "counts", "ok", prefetch=2, heartbeat_s=0.05)
 
     assert run(one, tmp_path) == 0
@@ -593,9 +617,9 @@ def test_a_job_behind_the_running_one_that_is_dropped_makes_that_no_new_one(mast
         (Started(third), (2,)),
         (Finished(third, Completed(0.5)), ()),
     ):
-        supervisor.held, one._head_since = held, 0.0
+        supervisor.held, one._head._since = held, 0.0
         one._take_events([event])
-        since.append(one._head_since > 0.0)
+        since.append(one._head._since > 0.0)
     assert since == [True, False, True, True, True]
 
 
