@@ -433,3 +433,12 @@ class Trains(OfTwoFloats):
         file.write_text(str(budget))
         spoilt = self.options["noise"] * self.n_evaluations + (self.options["drift"] if done else 0.0)
         return config["x"] + config["y"] / budget + spoilt
+
+
+class SeesDevices(Sleeps):
+    """Tells which devices were visible before anything was imported."""
+
+    devices = os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    def compute(self, config, budget, context):
+        return {"loss": super().compute(config, budget, context), "info": {"devices": self.devices}}

@@ -1,6 +1,7 @@
 """The command `bohb-worker`."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,20 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker
     help="What this worker has of that which trials need, NAME=VALUE; may be repeated. "
     "Found by itself: gpu, cpus, memory_mb.",
 )
+@option(
+    "--slots",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Run so many workers, one to each GPU where there are any; CUDA_VISIBLE_DEVICES limits which. "
+    "Default: one worker with all that is visible.",
+)
+@option(
+    "--slots-per-gpu",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many slots may share a GPU.",
+)
 @option("--log-json", is_flag=True, help="Log as JSON lines.")
 @click.version_option(VERSION, prog_name="bohb-worker")
 @click.pass_context
@@ -99,6 +114,8 @@ def main(
     orphan_timeout: float,
     preempt_grace: float,
     labels: tuple[tuple[str, Any], ...],
+    slots: int,
+    slots_per_gpu: int,
     log_json: bool,
 ) -> None:
     """Evaluate jobs of a study until it ends.
@@ -118,8 +135,15 @@ def main(
     from bohb_service.rpc.access import Access
     from bohb_service.rpc.locate import ByNameServer, Connect
     from bohb_service.security.credentials import load_credentials
-    from bohb_service.worker.command import run_worker
+    from bohb_service.worker.command import default_name, run_worker
+    from bohb_service.worker.slots import PARENT, follow_parent, plan_slots, run_slots
 
+    has = _checked_labels(labels)
+    if slots:
+        planned = plan_slots(slots, slots_per_gpu, name or default_name(), has)
+        sys.exit(run_slots(planned, [sys.executable, "-m", "bohb_service.cli.worker", *sys.argv[1:]]))
+    if parent := os.environ.pop(PARENT, ""):
+        follow_parent(int(parent))
     configure_logging(as_json=log_json)
     if insecure:
         log.warning("insecure: any master that answers gives jobs to this worker; use --credentials instead")
@@ -139,7 +163,7 @@ def main(
             orphan_timeout_s=orphan_timeout,
             grace_s=preempt_grace,
             logs=logs,
-            labels=_checked_labels(labels),
+            labels=has,
         )
     )
 

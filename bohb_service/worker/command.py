@@ -19,6 +19,11 @@ from bohb_service.worker.labels import own_labels
 from bohb_service.worker.runner import GRACE_S, WorkerRunner
 
 
+def default_name() -> str:
+    """A name that no other worker has: host, process id and a few letters."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+
+
 def run_worker(
     connect: Connect,
     *,
@@ -42,10 +47,9 @@ def run_worker(
         logs: Folder for the output of objectives; by default beside the directories of configurations.
         labels: What it has of that which trials may need, beside what is found.
     """
-    host = socket.gethostname()
     info = WorkerInfo(
-        worker=name or f"{host}-{os.getpid()}-{secrets.token_hex(2)}",
-        host=host,
+        worker=name or default_name(),
+        host=socket.gethostname(),
         pid=os.getpid(),
         started=seconds_after_boot(psutil.Process()),
         version=VERSION,
