@@ -45,9 +45,20 @@ def test_more_folds_do_only_those_that_were_not_done(tmp_path):
     few = worker.compute(CONFIG, 2, context(tmp_path))
     more = worker.compute(CONFIG, 4, context(tmp_path))
     assert more["info"]["fold_losses"][:2] == few["info"]["fold_losses"]
+    again = context(tmp_path)
+    assert worker.compute(CONFIG, 4, again)["info"]["folds_trained"] == 0
+    assert again.continued_from == 4.0
     assert more["info"]["folds_trained"] == 2
     assert worker.compute(CONFIG, 4, context(tmp_path / "fresh"))["loss"] == more["loss"]
     assert worker.compute({"min_rows": 9}, 4, context(tmp_path))["info"]["folds_trained"] == 4
+
+
+def test_a_fold_that_a_lost_attempt_has_done_is_not_done_again(tmp_path):
+    worker = TreeTarget(data="iris", resampling="cv", folds=4, fidelity="folds")
+    first = worker.compute(CONFIG, 1, context(tmp_path))
+    again = worker.compute(CONFIG, 1, context(tmp_path))
+    assert again["loss"] == first["loss"]
+    assert again["info"]["folds_trained"] == 0
 
 
 def test_a_share_of_the_rows_is_a_budget(tmp_path):

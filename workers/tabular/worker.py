@@ -31,6 +31,7 @@ Report = Callable[[float, FloatArray], None]
 """Adds a point to the learning curve: a step, and the prediction for the rows of the fold that are judged on."""
 
 _FULL = 100.0
+_RESUMED = "_resumed"  # ends the names under which targets tell what of a training was taken over
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,10 @@ class TabularWorker(Worker):
             predictions.append(prediction)
             if n_folds > 1:
                 context.report(number + 1, float(np.mean(losses)))
+        if len(infos) < n_folds:
+            context.continued_from = float(n_folds - len(infos))
+        elif any(name.endswith(_RESUMED) and count for info in infos for name, count in info.items()):
+            context.continued_from = context.previous_budget or 0.0
         if self.table_options.keep:
             save_evaluation(
                 context.directory,
@@ -209,7 +214,7 @@ class TabularWorker(Worker):
                 facts=self._facts(config, budget),
             )
         info: dict[str, Any] = {"fold_losses": losses} if n_folds > 1 else {}
-        info |= infos[0] if n_folds == 1 else {"folds_trained": len(infos)}
+        info |= infos[0] if n_folds == 1 and infos else {"folds_trained": len(infos)}
         return {"loss": float(np.mean(losses)), "info": {**info, "seconds": time.perf_counter() - began}}
 
     def refit(self, config: Mapping[str, Any], budget: float, context: EvaluationContext) -> Mapping[str, Any]:
