@@ -99,6 +99,14 @@ def main() -> None:
     show_default=True,
     help="Seconds that a worker whose connection broke may take to come back.",
 )
+@option(
+    "--continue-wait",
+    type=Seconds(min=0),
+    default=10.0,
+    show_default=True,
+    help="Seconds that a trial which can be continued waits for a worker that holds its directory, "
+    "where the run directory is not visible to the workers.",
+)
 @option("--log-json", is_flag=True, help="Log as JSON lines.")
 @_AS_JSON
 @guarded
@@ -118,6 +126,7 @@ def run(
     insecure: bool,
     lease: float,
     grace: float,
+    continue_wait: float,
     log_json: bool,
     as_json: bool,
 ) -> None:
@@ -150,7 +159,7 @@ def run(
         workers=workers,
         min_workers=min_workers,
         endpoint=endpoint,
-        terms=Terms.of(lease_s=lease, grace_s=grace),
+        terms=Terms.of(lease_s=lease, grace_s=grace, hold_s=continue_wait),
         fleet=fleet,
     )
     sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=log_json))

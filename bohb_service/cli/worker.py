@@ -1,6 +1,7 @@
 """The command `bohb-worker`."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ log = logging.getLogger("bohb_service.cli")
 
 _EPILOG = """\b
 Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker class; 4 no master for too long;
-75 drained by SIGTERM or SIGUSR1, the lease was given back; 130 interrupted."""
+75 preempted by SIGTERM or SIGUSR1, the lease was given back; 130 interrupted."""
 
 
 @click.group(
@@ -66,6 +67,35 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker
     show_default=True,
     help="Seconds without a master after which the worker gives up.",
 )
+@option(
+    "--preempt-grace",
+    type=Seconds(min=0),
+    default=20.0,
+    show_default=True,
+    help="Seconds that the running evaluation has after SIGTERM or SIGUSR1 to save what it has.",
+)
+@option(
+    "--label",
+    "labels",
+    type=Setting(),
+    multiple=True,
+    help="What this worker has of that which trials need, NAME=VALUE; may be repeated. "
+    "Found by itself: gpu, cpus, memory_mb.",
+)
+@option(
+    "--slots",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Run so many workers, one to each GPU where there are any; CUDA_VISIBLE_DEVICES limits which. "
+    "Default: one worker with all that is visible.",
+)
+@option(
+    "--slots-per-gpu",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many slots may share a GPU.",
+)
 @option("--log-json", is_flag=True, help="Log as JSON lines.")
 @click.version_option(VERSION, prog_name="bohb-worker")
 @click.pass_context
@@ -82,6 +112,10 @@ def main(
     name: str | None,
     scratch: Path | None,
     orphan_timeout: float,
+    preempt_grace: float,
+    labels: tuple[tuple[str, Any], ...],
+    slots: int,
+    slots_per_gpu: int,
     log_json: bool,
 ) -> None:
     """Evaluate jobs of a study until it ends.
@@ -98,11 +132,19 @@ def main(
     if insecure and credentials is not None:
         raise StudyError("give either --credentials or --insecure")
     from bohb_service.api.find_master import by_run_directory
+    from bohb_service.parent import follow_parent
     from bohb_service.rpc.access import Access
     from bohb_service.rpc.locate import ByNameServer, Connect
     from bohb_service.security.credentials import load_credentials
-    from bohb_service.worker.command import run_worker
+    from bohb_service.worker.command import default_name, run_worker
+    from bohb_service.worker.slots import PARENT, plan_slots, run_slots
 
+    has = _checked_labels(labels)
+    if slots:
+        planned = plan_slots(slots, slots_per_gpu, name or default_name(), has)
+        sys.exit(run_slots(planned, [sys.executable, "-m", "bohb_service.cli.worker", *sys.argv[1:]]))
+    if parent := os.environ.pop(PARENT, ""):
+        follow_parent(int(parent))
     configure_logging(as_json=log_json)
     if insecure:
         log.warning("insecure: any master that answers gives jobs to this worker; use --credentials instead")
@@ -113,7 +155,31 @@ def main(
         held = None if credentials is None else load_credentials(credentials, "worker")
         connect = ByNameServer(nameserver or "", study or "", Access("worker", held, insecure=insecure))
     logs = run_dir / "logs" if run_dir is not None and (run_dir / "logs").is_dir() else None
-    sys.exit(run_worker(connect, spec=spec, name=name, scratch=scratch, orphan_timeout_s=orphan_timeout, logs=logs))
+    sys.exit(
+        run_worker(
+            connect,
+            spec=spec,
+            name=name,
+            scratch=scratch,
+            orphan_timeout_s=orphan_timeout,
+            grace_s=preempt_grace,
+            logs=logs,
+            labels=has,
+        )
+    )
+
+
+def _checked_labels(labels: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """The labels by name, as a study file may ask for them."""
+    if not labels:
+        return {}
+    from bohb_service.study.sections import check_needs
+
+    try:
+        (checked,) = check_needs(dict(labels))
+    except ValueError as error:
+        raise StudyError(f"--label {error}") from error
+    return dict(checked)
 
 
 @main.command("list")

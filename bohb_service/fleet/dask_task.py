@@ -4,10 +4,8 @@ Dask's workers run tasks in threads, and a `bohb-worker` needs a process of its 
 with the thread that holds it, so a Dask worker that is killed leaves nothing behind.
 """
 
-import ctypes
 import os
 import secrets
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,8 +14,8 @@ from dataclasses import dataclass
 
 from bohb_service.exit_codes import ExitCode
 from bohb_service.fleet.fleet import WORKER_MODULE, worker_environment
+from bohb_service.parent import follow_parent
 
-_PR_SET_PDEATHSIG = 1
 _TAIL_BYTES = 2000
 _DONE = frozenset({ExitCode.OK, ExitCode.TRY_AGAIN, ExitCode.INTERRUPTED})
 
@@ -76,10 +74,7 @@ def end_units(units: Sequence[str]) -> None:
 
 def main() -> None:
     """Become a `bohb-worker` that gets SIGTERM when the thread that started it is gone."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit(ExitCode.TRY_AGAIN)  # it was gone before it was asked for
+    follow_parent(os.getppid())
     os.execv(sys.executable, [sys.executable, "-m", WORKER_MODULE, *sys.argv[1:]])  # noqa: S606
 
 

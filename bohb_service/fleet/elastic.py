@@ -31,7 +31,7 @@ class Unit:
     """One place for a worker in a cluster, e.g. a task of an array of jobs.
 
     Attributes:
-        name: The worker's name is this, a dot, and what tells its starts apart.
+        name: Without dots. The worker's name is this, a dot, and what tells its starts and slots apart.
         is_running: It runs, or it waits until the cluster has room for it.
     """
 
@@ -113,7 +113,8 @@ class Change:
 
 def unit_of(worker: str) -> str:
     """The unit that a worker of this name belongs to, if it belongs to one."""
-    return worker.rpartition(".")[0]
+    unit, dot, _ = worker.partition(".")
+    return unit if dot else ""
 
 
 def change_for(demand: Demand, units: Sequence[Unit], size: Size) -> Change:

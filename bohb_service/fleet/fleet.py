@@ -12,7 +12,7 @@ from bohb_service.journal.run_directory import RunDirectory
 
 WORKER_MODULE = "bohb_service.cli.worker"
 
-_PLACES = ("RUN_DIR", "NAMESERVER", "STUDY", "CREDENTIALS", "INSECURE", "NAME", "WORKER")
+_HIDDEN = ("RUN_DIR", "NAMESERVER", "STUDY", "CREDENTIALS", "INSECURE", "NAME", "WORKER", "SLOTS")
 
 
 class Fleet(Protocol):
@@ -103,6 +103,9 @@ def worker_command(directory: RunDirectory, name: str, python: str | None = None
 
 
 def worker_environment() -> dict[str, str]:
-    """This process's environment without the variables that say where a master is: the command says it."""
-    hidden = {f"BOHB_{place}" for place in _PLACES}
+    """This process's environment without the variables that the command of a worker decides.
+
+    Where the master is it says; and it is one worker, whatever the variable of ``--slots`` says.
+    """
+    hidden = {f"BOHB_{option}" for option in _HIDDEN}
     return {name: value for name, value in os.environ.items() if name not in hidden}

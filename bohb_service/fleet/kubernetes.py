@@ -18,6 +18,9 @@ CREDENTIALS_FOLDER = "credentials"
 _USER = 1000
 _MOST_LETTERS = 40
 _MANY = 1000
+_LEAVING_SECONDS = 10
+"""What a worker keeps for itself of the time before a pod's end: to give its job back."""
+
 _RUN = "/runs/study"
 _HELD = "/credentials"
 
@@ -185,6 +188,7 @@ class _Maker:
                 f"--credentials={_HELD}/worker",
                 "--scratch=/scratch",
                 "--name=$(POD_NAME)",
+                f"--preempt-grace={max(0, self._settings.grace_seconds - _LEAVING_SECONDS)}",
                 "--log-json",
             ],
             "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],

@@ -29,6 +29,9 @@ log = logging.getLogger("bohb_service.fleet")
 ORPHAN_SECONDS = 300.0
 """How long local workers hold what they have when their master was killed."""
 
+GRACE_SECONDS = 3.0
+"""How long evaluations of local workers may take to save when they are told to end; less than `stop` waits."""
+
 RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0)
 _HEALTHY_SECONDS = 30.0
 _TAIL_BYTES = 2000
@@ -173,7 +176,8 @@ class LocalFleet:
 
     def _spawn(self, slot: _Slot) -> None:
         name = f"{local_prefix()}{secrets.token_hex(3)}"
-        command = [*worker_command(self._directory, name), "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
+        command = worker_command(self._directory, name)
+        command += ["--orphan-timeout", f"{ORPHAN_SECONDS:g}", "--preempt-grace", f"{GRACE_SECONDS:g}"]
         if self._credentials is not None:
             command += ["--credentials", str(self._credentials)]
         try:
@@ -209,6 +213,9 @@ class LocalFleet:
         self._on_death(worker.name, f"its process died ({how})")
         if code == 0:
             slot.is_done = True
+            return
+        if code == ExitCode.TRY_AGAIN:  # somebody has preempted it, which says nothing of how well it works
+            slot.since = now
             return
         if now - slot.since > _HEALTHY_SECONDS:
             slot.restarts = 0

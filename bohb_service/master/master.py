@@ -26,6 +26,7 @@ from bohb_service.master.books import Books
 from bohb_service.master.committer import Committer, Entry
 from bohb_service.master.dispatcher import Dispatcher
 from bohb_service.master.pace import MAX_PREFETCH
+from bohb_service.master.placement import Placement
 from bohb_service.master.presence import Presence
 from bohb_service.master.proposer import Proposer
 from bohb_service.master.sessions import Pending, Session, Sessions
@@ -38,17 +39,13 @@ from bohb_service.scheduler.commands import Halt, Suggest
 from bohb_service.scheduler.outcomes import Outcome, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.scheduler import Scheduler
+from bohb_service.study.worker_name import is_same_class
 
 log = logging.getLogger("bohb_service.master")
 
 _SHOWN_LEASES = 10
 
 End = Literal["finished", "interrupted", "failed"]
-
-
-def is_same_class(one: str, other: str) -> bool:
-    """Whether two worker specs may name the same class: equal, or files of the same name in different places."""
-    return one == other or (".py:" in one and one.rpartition("/")[2] == other.rpartition("/")[2])
 
 
 class Master:
@@ -114,7 +111,8 @@ class Master:
             self._deliver,
             lambda error: post(lambda: self.fail(error)),
         )
-        self.books = Books(scheduler, self._committer, clock, self.terms.lease_s)
+        placement = Placement(scheduler.state, self.sessions, self.terms.hold_s)
+        self.books = Books(scheduler, self._committer, clock, self.terms.lease_s, placement)
         self._presence = Presence(self.books, self.sessions, self.terms, clock)
         self._dispatcher = Dispatcher(self.books, self.sessions, self._proposer, self._answer)
 
@@ -184,6 +182,7 @@ class Master:
             return
         now = self._clock.monotonic()
         self.sessions.heard(session, now)
+        self.books.placement.heard(session, request.place)
         if session.pending is not None and session.pending.seq == request.seq:
             session.pending.reply = reply
             return
@@ -208,8 +207,6 @@ class Master:
         room = MAX_PREFETCH - self.books.leases.n_held_by(session.name)
         pending = Pending(request.seq, reply, acks, lost, max(0, min(request.max_jobs, room)), now + wait_s)
         self.sessions.park(session, pending)
-        has_worked = not session.is_idle or bool(request.results)
-        session.idle_since = now if has_worked or session.idle_since is None else session.idle_since
         self._serve_waiting()
         if session.pending is pending and wait_s == 0.0:
             self._answer(session, ())
@@ -344,7 +341,7 @@ class Master:
     def _serve_waiting(self) -> None:
         """Hand out what can be handed out, then see that enough is proposed and whether all is done."""
         if self._is_drained():
-            for session in self.sessions.waiting():
+            for session, _ in self.sessions.waiting():
                 self._answer(session, ())
         elif not self.is_draining:
             if self._min_workers:
@@ -367,7 +364,9 @@ class Master:
         pending = self.sessions.unpark(session)
         if pending is None:
             return
-        answer = Answer(pending.acks, jobs, pending.lost, self._dispatcher.prefetch, stop or self._stop_text())
+        over = self.books.placement.take_over(session)
+        stop = stop or self._stop_text()
+        answer = Answer(pending.acks, jobs, pending.lost, self._dispatcher.prefetch, stop, over)
         session.answered = (pending.seq, answer)
         self._committer.when_durable(lambda: pending.reply(answer))
 

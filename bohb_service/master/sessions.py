@@ -184,6 +184,8 @@ class Sessions:
         """Keep an exchange until it is answered."""
         self.unpark(session)
         session.pending = pending
+        if session.idle_since is None or pending.acks or not session.is_idle:
+            session.idle_since = session.seen
         self._parked[session.key] = session
         if pending.max_jobs:
             self._waiting[session.key] = session
@@ -200,14 +202,21 @@ class Sessions:
         """Number of sessions whose unanswered exchange could take a job."""
         return len(self._waiting)
 
-    def first_waiting(self) -> tuple[Session, Pending] | None:
-        """The session that has waited longest for a job, with its exchange; or None."""
-        session = next(iter(self._waiting.values()), None)
-        return None if session is None or session.pending is None else (session, session.pending)
+    def waiting(self) -> Iterator[tuple[Session, Pending]]:
+        """All sessions whose unanswered exchange could take a job, with it, longest waiting first.
 
-    def waiting(self) -> list[Session]:
-        """All sessions whose unanswered exchange could take a job, longest waiting first."""
-        return list(self._waiting.values())
+        Those that are there when the iteration begins; each may be answered before the next is asked for.
+        """
+        first = next(iter(self._waiting.values()), None)
+        while first is not None and first.pending is not None:
+            before = first
+            yield first, first.pending
+            first = next(iter(self._waiting.values()), None)
+            if first is before:  # it was not answered: only now a copy is worth its price
+                break
+        for session in list(self._waiting.values())[1:]:
+            if session.pending is not None:
+                yield session, session.pending
 
     def overdue(self, now: float) -> list[Session]:
         """Sessions whose unanswered exchange has waited as long as it may."""

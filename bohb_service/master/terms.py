@@ -16,12 +16,14 @@ class Terms:
         heartbeat_s: How often workers renew.
         wait_s: Longest time an exchange is parked.
         grace_s: How long a worker whose connection broke may take to come back.
+        hold_s: How long a trial that can be continued waits for a worker that holds its directory.
     """
 
     lease_s: float = 60.0
     heartbeat_s: float = 15.0
     wait_s: float = 20.0
     grace_s: float = 5.0
+    hold_s: float = 10.0
 
     @property
     def silent_s(self) -> float:
@@ -29,14 +31,15 @@ class Terms:
         return 3.0 * self.lease_s
 
     @classmethod
-    def of(cls, lease_s: float, grace_s: float) -> Self:
+    def of(cls, lease_s: float, grace_s: float, hold_s: float) -> Self:
         """The times that go with a term and a grace period, in the proportions of the defaults.
 
         Args:
             lease_s: Term of a lease, positive.
             grace_s: As the attribute.
+            hold_s: As the attribute.
         """
-        return cls(lease_s=lease_s, heartbeat_s=lease_s / 4, wait_s=lease_s / 3, grace_s=grace_s)
+        return cls(lease_s=lease_s, heartbeat_s=lease_s / 4, wait_s=lease_s / 3, grace_s=grace_s, hold_s=hold_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ class TrialResult:
         started_at: When that lease began, seconds since the epoch.
         finished_at: When it ended the trial, seconds since the epoch; None while the trial is not over.
         curve: Learning-curve points ``(step, loss)``.
+        continued_from: The budget that was not spent again, since it went on from a checkpoint; 0 if it began anew.
     """
 
     trial: str
@@ -54,6 +55,27 @@ class TrialResult:
     message: str = ""
     detail: str = ""
     curve: Curve = ()
+    continued_from: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What promoted trials gained from the trials before them.
+
+    Attributes:
+        promoted: Promoted trials that completed.
+        continued: Those of them that went on from a checkpoint.
+        saved: The budget of earlier rungs that they did not spend again, in units of the largest budget.
+    """
+
+    promoted: int
+    continued: int
+    saved: float
+
+    @property
+    def share(self) -> float | None:
+        """The share of promoted trials that continued, in [0, 1]; None without any."""
+        return self.continued / self.promoted if self.promoted else None
 
 
 @dataclass(frozen=True, slots=True)

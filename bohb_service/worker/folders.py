@@ -1,6 +1,7 @@
 """Where a worker keeps the directories of configurations and the output of objectives."""
 
 import errno
+import hashlib
 import os
 import re
 import tempfile
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bohb_service.errors import StudyError
+from bohb_service.machine import machine_id
 from bohb_service.rpc.messages import Registration
+from bohb_service.worker.checkpoint import discard
 from bohb_service.worker.logs import LogFile
 
 
@@ -37,6 +40,18 @@ class Folders:
         if not self.configurations.is_dir():
             raise _cannot_make(Path(paths[0]), NotADirectoryError(errno.ENOENT, os.strerror(errno.ENOENT)))
         return paths
+
+    @property
+    def place(self) -> str:
+        """Equal for workers that share the folder of configurations on this machine alone; empty for the master's."""
+        if self.is_shared:
+            return ""
+        return hashlib.sha256(f"{machine_id()}:{self.configurations.absolute()}".encode()).hexdigest()[:16]
+
+    def discard_checkpoints(self, numbers: Sequence[int]) -> None:
+        """Remove the checkpoints of configurations that cannot be promoted any more, where there are any."""
+        for number in numbers:
+            discard(self.configurations / str(number))
 
     def log(self, worker: str) -> LogFile:
         """The output file of a worker."""

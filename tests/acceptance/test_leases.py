@@ -95,7 +95,8 @@ def test_every_worker_that_is_lost_has_a_reason_with_and_without_a_master(run_cl
     study, run = gated_study(tmp_path, stop={"evaluations": 3}), tmp_path / "run"
     master = run_cli.start("bohb-master", "run", study, "--run-dir", run)
     workers = {
-        name: run_cli.start("bohb-worker", "--run-dir", run, "--name", name) for name in ("killed", "leaves", "stays")
+        name: run_cli.start("bohb-worker", "--run-dir", run, "--name", name, "--preempt-grace", 0)
+        for name in ("killed", "leaves", "stays")
     }
     wait_until(lambda: {event.worker for event in events(run, TrialLeased)} == set(workers))
     workers["killed"].process.kill()

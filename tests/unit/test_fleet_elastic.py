@@ -5,7 +5,7 @@ import pytest
 from bohb_service.errors import BohbError, StudyError, TransportError
 from bohb_service.fleet.choice import fleet_script, size_of
 from bohb_service.fleet.elastic import Change, ElasticFleet, Size, Unit, change_for
-from bohb_service.fleet.fleet import Demand, Employer
+from bohb_service.fleet.fleet import Demand, Employer, worker_environment
 from bohb_service.study import Fleet, parse_study
 from bohb_service.testing.clock import ManualClock
 
@@ -35,6 +35,8 @@ def idle_for(*seconds, useful):
         # Workers that somebody started by hand serve the demand too; what is none of ours is never sent away.
         (demand(3, ["laptop-1-ab"]), units(0), Size(8), Change(start=2)),
         (Demand(0, frozenset({"x"}), {"x": 900.0}), units(0), Size(8), Change()),
+        # All slots of a unit are of that unit.
+        (demand(2, ["u0.0.0", "u0.0.1"]), units(2), Size(8), Change()),
         # Those that have had nothing to do for longest leave first, and only after a while.
         (idle_for(70, 80, useful=1), units(2), Size(8), Change(dismiss=("u1.0",))),
         (idle_for(59, 60, useful=0), units(2), Size(8), Change(dismiss=("u1.0",))),
@@ -44,6 +46,12 @@ def idle_for(*seconds, useful):
 )  # fmt: skip
 def test_the_change_that_a_demand_asks_for(wanted, there, size, change):
     assert change_for(wanted, there, size) == change
+
+
+def test_a_worker_of_a_fleet_is_one_worker_of_this_run_whatever_the_environment_says(monkeypatch):
+    for name in ("BOHB_RUN_DIR", "BOHB_SLOTS", "BOHB_LABEL"):
+        monkeypatch.setenv(name, "8")
+    assert {name for name in worker_environment() if name.startswith("BOHB_")} == {"BOHB_LABEL"}
 
 
 class Cluster:

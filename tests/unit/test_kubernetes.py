@@ -89,7 +89,10 @@ def test_workers_of_a_job_end_with_the_study_and_bear_preemption(folder):
     assert (wrong["action"], wrong["onExitCodes"]["values"]) == ("FailJob", [2])
     pod = spec["template"]["spec"]
     assert (pod["terminationGracePeriodSeconds"], pod["nodeSelector"]) == (300, {"pool": "gpu"})
-    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
+    (container,) = pod["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+    # Of the pod's time the evaluation gets what the worker does not need to give its job back.
+    assert "--preempt-grace=290" in container["command"]
 
 
 def test_no_container_is_root_or_may_become_it(folder):

@@ -11,7 +11,8 @@ from bohb_service.rpc.messages import FAULT, Report
 from bohb_service.scheduler.commands import Ask, Halt, Suggest, Tell
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
-from bohb_service.scheduler.scheduler import Scheduler, Settings
+from bohb_service.scheduler.scheduler import Scheduler
+from bohb_service.scheduler.settings import Settings
 from bohb_service.scheduler.stopping import StopRules
 from bohb_service.scheduler.trial import REFIT_RUNG
 from tests.house import Peer, houses
@@ -61,6 +62,7 @@ def test_a_study_that_has_not_begun(house):
         "min_workers": 0,
         "workers": [],
         "lost_workers": [],
+        "unfit": [],
         "foreign_leases": 0,
         "failures": [],
     }

@@ -121,6 +121,7 @@ class PPO(Worker):
             trials.append(trial)
             n_run += is_new
             context.report(number + 1, _mean_loss(trials))
+        context.continued_from = float(len(trials) - n_run)
         info = {
             "all_runs": [trial.loss for trial in trials],
             "solved": sum(trial.is_solved for trial in trials),

@@ -1,0 +1,54 @@
+"""The graphics devices that a worker may use."""
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""The variable by which batch systems, and we, say which devices a process may use."""
+
+_NONE = frozenset({"", "-1", "NoDevFiles"})
+
+
+def visible_devices(environment: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The devices that may be used, as `VISIBLE` takes them.
+
+    What is set there already is believed and nothing else is looked for. Otherwise NVML is asked, and the devices are
+    told by UUID, since their numbers may change.
+
+    Args:
+        environment: Variables; by default those of this process.
+    """
+    given = (os.environ if environment is None else environment).get(VISIBLE)
+    if given is None:
+        return _uuids()
+    devices = []
+    for device in given.split(","):
+        if device.strip() in _NONE:  # CUDA itself sees nothing behind what is no device
+            break
+        devices.append(device.strip())
+    return tuple(devices)
+
+
+def _uuids() -> tuple[str, ...]:
+    """The UUIDs of all devices of this machine; empty without a driver, or without the extra ``gpu``."""
+    try:
+        nvml = import_module("pynvml")
+    except ImportError:
+        return ()
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return ()
+    try:
+        handles = [nvml.nvmlDeviceGetHandleByIndex(number) for number in range(nvml.nvmlDeviceGetCount())]
+        return tuple(_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles)
+    except nvml.NVMLError:
+        return ()
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _text(value: str | bytes) -> str:
+    """Older versions of the package return bytes."""
+    return value.decode() if isinstance(value, bytes) else value
