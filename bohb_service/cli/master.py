@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from bohb_service._version import VERSION
+from bohb_service.cli.doctor import master_doctor
 from bohb_service.cli.edge import guarded, print_json, print_run
 from bohb_service.cli.options import Address, Seconds, option
 from bohb_service.errors import StudyError
@@ -264,6 +265,8 @@ def schema() -> None:
 
     print_json(study_schema())
 
+
+main.add_command(master_doctor)
 
 if __name__ == "__main__":
     main()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bohb_service._version import VERSION
+from bohb_service.cli.doctor import worker_doctor
 from bohb_service.cli.edge import guarded, print_json
 from bohb_service.cli.lines import configure_logging
 from bohb_service.cli.options import Address, Budgets, Seconds, Setting, option
@@ -191,6 +192,8 @@ def _tell_step(step: "Step") -> None:
     place = f"[{step.number}/{step.total}] configuration {done.configuration} at budget {budget(done.budget)}"
     click.echo(f"{place}{f' ({what})' if what else ''}: {how} in {duration(done.seconds)}", err=True)
 
+
+main.add_command(worker_doctor)
 
 if __name__ == "__main__":
     main()

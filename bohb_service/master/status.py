@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from bohb_service._version import VERSION
 from bohb_service.scheduler.bracket import Bracket
 from bohb_service.scheduler.scheduler import Scheduler
 from bohb_service.scheduler.state import StudyState
@@ -25,8 +26,9 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
         now: Monotonic time, seconds.
 
     Returns:
-        Plain values with the keys ``study``, ``study_id``, ``state`` (``running``, ``draining``, ``refitting`` or
-        ``finished``), ``stop_reason``, ``elapsed_s``, ``eta_s`` (None when unknown), those of `progress_of`,
+        Plain values with the keys ``study``, ``study_id``, ``version`` (of this package), ``state`` (``running``,
+        ``draining``, ``refitting`` or ``finished``), ``stop_reason``, ``elapsed_s``, ``eta_s`` (None when unknown),
+        those of `progress_of`,
         ``min_workers`` (how many workers must join before the study begins; 0 once they have), ``workers``, the last
         ``lost_workers`` and ``failures``, and ``foreign_leases`` (those of another history of the study that workers
         have told of).
@@ -44,6 +46,7 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
     return {
         "study": master.facts.study,
         "study_id": master.facts.study_id,
+        "version": VERSION,
         "state": phase,
         "stop_reason": state.stop_reason,
         "elapsed_s": elapsed_s,
@@ -131,6 +134,7 @@ def _worker(session: "Session", books: "Books", now: float) -> dict[str, Any]:
         "name": session.name,
         "host": session.info.host,
         "pid": session.info.pid,
+        "version": session.info.version,
         "state": "lost" if session.lost_since is not None else doing,
         "trials": [
             {

@@ -11,6 +11,7 @@ from Pyro5.api import expose
 from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, ProtocolError, UnknownSessionError
 from bohb_service.rpc import wire
+from bohb_service.rpc.about import About, to_plain
 from bohb_service.rpc.connection import Connection
 from bohb_service.rpc.daemon import IDLE_S, LoopDaemon, Parked
 from bohb_service.rpc.endpoint import Endpoint
@@ -52,6 +53,10 @@ class Service(Protocol):
 
     def status(self) -> dict[str, Any]:
         """What is going on, as plain values."""
+        ...
+
+    def about(self, peer: str) -> About:
+        """What it is, for a peer of this address."""
         ...
 
     def drain(self) -> None:
@@ -106,6 +111,10 @@ class MasterObject:
     def goodbye(self, data: bytes) -> bytes:
         """Let a worker go."""
         return self._told(self._goodbye, data)
+
+    def about(self) -> bytes:
+        """What the master is; changes nothing."""
+        return _ok(to_plain(self._service.about(self._daemon.current.connection.peer)))
 
     def _closed(self, connection: Connection) -> None:
         """Hear that a connection broke; it matters if its session was last heard of over it."""

@@ -55,7 +55,7 @@ def find_folders(registration: Registration, scratch: Path | None, logs: Path | 
         StudyError: A folder cannot be made, or belongs to someone else.
     """
     shared = Path(registration.configurations)
-    if _is_of_study(shared, registration.study_id):
+    if is_of_study(shared, registration.study_id):
         found = Folders(shared, logs or shared.parent / "logs", is_shared=True)
         if _can_make(found.logs):
             return found
@@ -72,7 +72,13 @@ def find_folders(registration: Registration, scratch: Path | None, logs: Path | 
     return local
 
 
-def _is_of_study(folder: Path, study_id: str) -> bool:
+def is_of_study(folder: Path, study_id: str) -> bool:
+    """Whether this is the master's folder of configurations, seen from here.
+
+    Args:
+        folder: Where the master has it.
+        study_id: What is in its file ``id``.
+    """
     try:
         return study_id in (folder / "id").read_text(encoding="utf-8").split()
     except (OSError, ValueError):
