@@ -8,6 +8,7 @@ import click
 from bohb_service._version import VERSION
 from bohb_service.cli.doctor import master_doctor
 from bohb_service.cli.edge import guarded, print_json, print_run
+from bohb_service.cli.logs import logs
 from bohb_service.cli.options import Address, Seconds, option
 from bohb_service.errors import StudyError
 
@@ -266,6 +267,7 @@ def schema() -> None:
     print_json(study_schema())
 
 
+main.add_command(logs)
 main.add_command(master_doctor)
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 
 from bohb_service.clock import Clock, SystemClock
 from bohb_service.errors import WorkerSpecError
-from bohb_service.scheduler.outcomes import Outcome
+from bohb_service.scheduler.outcomes import Failed, Outcome
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import REFIT_RUNG
 from bohb_service.worker import protocol
@@ -29,6 +29,7 @@ from bohb_service.worker.channel import Channel
 from bohb_service.worker.curve import CurveRecorder
 from bohb_service.worker.loader import load_worker
 from bohb_service.worker.objective import Objective
+from bohb_service.worker.own_output import OwnOutput
 from bohb_service.worker.verdicts import message_of, trace_of
 
 _PR_SET_PDEATHSIG = 1
@@ -47,6 +48,7 @@ class ObjectiveProcess:
         self._channel = channel
         self._clock = clock
         self._lock = threading.Lock()
+        self._output = OwnOutput()
         self._recorder = CurveRecorder(self._send_point, clock)
         self._jobs: deque[tuple[Job, str]] = deque()
         self._dropped: set[int] = set()
@@ -127,7 +129,10 @@ class ObjectiveProcess:
             attempt=job.attempt,
             report=self._recorder.begin(job.lease),
         )
-        return objective.evaluate(job.config, context, self._recorder.points, refit=job.trial.rung == REFIT_RUNG)
+        self._output.mark()
+        refit = job.trial.rung == REFIT_RUNG
+        outcome = objective.evaluate(job.config, context, self._recorder.points, refit=refit)
+        return self._output.add_to(outcome) if isinstance(outcome, Failed) else outcome
 
     def _finish(self, job: Job, outcome: Outcome) -> None:
         self._send([protocol.DONE, job.lease, self._clock.monotonic(), protocol.encode_outcome(outcome)])

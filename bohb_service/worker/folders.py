@@ -2,13 +2,13 @@
 
 import errno
 import os
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bohb_service.errors import StudyError
+from bohb_service.journal.run_directory import output_file
 from bohb_service.rpc.messages import Registration
 from bohb_service.worker.logs import LogFile
 
@@ -40,7 +40,7 @@ class Folders:
 
     def log(self, worker: str) -> LogFile:
         """The output file of a worker."""
-        return LogFile(self.logs / f"{re.sub(r'[^A-Za-z0-9._-]', '_', worker)}.log")
+        return LogFile(self.logs / output_file(worker))
 
 
 def find_folders(registration: Registration, scratch: Path | None, logs: Path | None = None) -> Folders:
