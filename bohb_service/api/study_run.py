@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from bohb_service.api.metering import Metering, snapshot_of
 from bohb_service.clock import AwakeClock, Clock, SystemClock
 from bohb_service.errors import TransportError
 from bohb_service.fleet.local import LocalFleet, local_prefix
@@ -18,6 +19,7 @@ from bohb_service.master.master import End, Master
 from bohb_service.master.opening import Description, OpenRun, open_run
 from bohb_service.master.plan import sampler_for
 from bohb_service.master.terms import StudyFacts, Terms
+from bohb_service.metrics.snapshot import Snapshot
 from bohb_service.results.run import Run, load_run
 from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.pyro import format_address
@@ -62,6 +64,7 @@ class StudyRun:
         listen: Called with the state of the study before it goes on; what it returns hears of events once they are
             durable, on the thread of the master that changes the state.
         clock: Time.
+        metrics: Host and port at which to show figures of the master, or None.
 
     Raises:
         StudyError: On entering: the study, its worker or its space is wrong, or the endpoint would be unguarded.
@@ -81,6 +84,7 @@ class StudyRun:
         description: Description | None = None,
         listen: Callable[[StudyState], Callable[[Sequence[Entry]], None]] = lambda _: lambda _: None,
         clock: Clock | None = None,
+        metrics: tuple[str, int] | None = None,
     ) -> None:
         self.study = study
         self.directory = RunDirectory(directory)
@@ -92,6 +96,7 @@ class StudyRun:
         self._description = description
         self.listen = listen
         self._clock: Clock = clock or SystemClock()
+        self._metering = None if metrics is None else Metering(metrics, self._snapshot)
         self._stack = contextlib.ExitStack()
         self._master: Master | None = None
         self._server: Server | None = None
@@ -112,22 +117,31 @@ class StudyRun:
                 self._stack = stack.pop_all()
                 return self
             terms = self._terms
-            server = Server(self.endpoint, self.study.name, self._clock, idle_s=terms.silent_s)
+            metering = self._metering
+            server = Server(
+                self.endpoint,
+                self.study.name,
+                self._clock,
+                idle_s=terms.silent_s,
+                observe=None if metering is None else metering.meter.called,
+            )
             stack.callback(lambda: self._master.close() if self._master else None)
             stack.callback(server.close)
             master = Master(
                 run.scheduler,
-                run.journal,
+                run.journal if metering is None else metering.timed(run.journal),
                 self._facts(run),
                 AwakeClock(self._clock, max(1.0, terms.lease_s / 4)),
                 server.loop.post,
                 lambda: sampler_for(self.study, run.space_json, run.initial),
                 terms=terms,
-                on_events=self.listen(run.scheduler.state),
+                on_events=self._listener(run.scheduler.state),
                 min_workers=self._min_workers,
             )
             self._server, self._master = server, master
             server.start(master)
+            if metering is not None:
+                stack.enter_context(metering.page())
             self.directory.write_address(self._address(server, run.study_id))
             stack.callback(self.directory.remove_address)
             self._fleet = LocalFleet(
@@ -251,6 +265,15 @@ class StudyRun:
             credentials=None if self._credentials is None else str(self._credentials),
             insecure=server.security == "insecure",
         )
+
+    def _listener(self, state: StudyState) -> Callable[[Sequence[Entry]], None]:
+        listener = self.listen(state)
+        return listener if self._metering is None else self._metering.beside(listener, state)
+
+    def _snapshot(self) -> Snapshot:
+        server = self._server
+        assert server is not None
+        return self._call(lambda: snapshot_of(self._running_master, server))
 
     def _describe(self) -> Description:
         return self._description or describe(

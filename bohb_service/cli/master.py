@@ -9,7 +9,7 @@ from bohb_service._version import VERSION
 from bohb_service.cli.doctor import master_doctor
 from bohb_service.cli.edge import guarded, print_json, print_run
 from bohb_service.cli.logs import logs
-from bohb_service.cli.options import Address, Seconds, option
+from bohb_service.cli.options import Address, Listen, Seconds, option
 from bohb_service.errors import StudyError
 
 _EPILOG = """\b
@@ -94,6 +94,11 @@ def main() -> None:
     show_default=True,
     help="Seconds that a worker whose connection broke may take to come back.",
 )
+@option(
+    "--metrics",
+    type=Listen(),
+    help="Show figures for Prometheus at http://HOST:PORT/metrics; HOST is 127.0.0.1 unless given.",
+)
 @option("--log-json", is_flag=True, help="Log as JSON lines.")
 @_AS_JSON
 @guarded
@@ -111,6 +116,7 @@ def run(
     insecure: bool,
     lease: float,
     grace: float,
+    metrics: tuple[str, int] | None,
     log_json: bool,
     as_json: bool,
 ) -> None:
@@ -139,6 +145,7 @@ def run(
         min_workers=min_workers,
         endpoint=endpoint,
         terms=Terms.of(lease_s=lease, grace_s=grace),
+        metrics=metrics,
     )
     sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=log_json))
 

@@ -48,6 +48,24 @@ class Address(click.ParamType[str]):
         return text
 
 
+class Listen(click.ParamType[tuple[str, int]]):
+    """``PORT`` on loopback, or ``HOST:PORT``; port 0 takes a free one."""
+
+    name = "[host:]port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Host, without brackets, and port, checked."""
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        host, _, port = text.rpartition(":")
+        if not (port.isascii() and port.isdigit()) or int(port) > 65535 or (":" in text and not host):
+            self.fail(f"{text!r} is no PORT or HOST:PORT, e.g. 9091 or 10.0.0.5:9091", param, ctx)
+        if ":" in host and not (host.startswith("[") and host.endswith("]")):
+            self.fail(f"{text!r}: write an IPv6 address in brackets, e.g. [::1]:9091", param, ctx)
+        return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+
+
 class Budgets(click.ParamType[tuple[float, ...]]):
     """Positive numbers with commas between them."""
 

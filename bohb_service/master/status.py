@@ -35,19 +35,13 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
     """
     scheduler = master.scheduler
     state = scheduler.state
-    if scheduler.is_finished:
-        phase = "finished"
-    elif state.stop_reason is not None:
-        phase = "refitting"
-    else:
-        phase = "draining" if master.is_draining else "running"
     elapsed_s = master.elapsed_s
-    done = _share_done(scheduler, elapsed_s, master.facts.seconds_limit)
+    done = share_done(scheduler, elapsed_s, master.facts.seconds_limit)
     return {
         "study": master.facts.study,
         "study_id": master.facts.study_id,
         "version": VERSION,
-        "state": phase,
+        "state": phase_of(master),
         "stop_reason": state.stop_reason,
         "elapsed_s": elapsed_s,
         "eta_s": elapsed_s * (1 - done) / done if done >= _TELLING_SHARE and state.stop_reason is None else None,
@@ -62,6 +56,15 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
             for event in master.books.failures
         ],
     }
+
+
+def phase_of(master: "Master") -> str:
+    """What a master is at: ``running``, ``draining``, ``refitting`` or ``finished``."""
+    if master.scheduler.is_finished:
+        return "finished"
+    if master.scheduler.state.stop_reason is not None:
+        return "refitting"
+    return "draining" if master.is_draining else "running"
 
 
 def progress_of(scheduler: Scheduler) -> dict[str, Any]:
@@ -152,8 +155,14 @@ def _worker(session: "Session", books: "Books", now: float) -> dict[str, Any]:
     }
 
 
-def _share_done(scheduler: Scheduler, elapsed_s: float, seconds_limit: float | None) -> float:
-    """How much of the study is done, by the stopping rule that is nearest; 0 when nothing says."""
+def share_done(scheduler: Scheduler, elapsed_s: float, seconds_limit: float | None) -> float:
+    """How much of the study is done, by the stopping rule that is nearest; 0 when nothing says.
+
+    Args:
+        scheduler: State of the study.
+        elapsed_s: Its working time so far, in seconds.
+        seconds_limit: Working time after which the search ends, or None.
+    """
     rules, state = scheduler.settings.stop, scheduler.state
     shares = []
     if rules.brackets:
