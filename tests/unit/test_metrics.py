@@ -15,7 +15,7 @@ from bohb_service.clock import SystemClock
 from bohb_service.errors import TransportError
 from bohb_service.journal.memory import MemoryJournal
 from bohb_service.metrics.meter import FRESH_S, Meter
-from bohb_service.metrics.page import MAX_READERS, MetricsPage
+from bohb_service.metrics.page import MAX_READERS, READER_S, MetricsPage, _Handler
 from bohb_service.metrics.tally import Tally
 from bohb_service.optimizer.brackets import FullBudgetSchedule, SuccessiveHalvingSchedule
 from bohb_service.rpc.endpoint import Endpoint
@@ -179,7 +179,8 @@ def test_a_master_that_does_not_answer_is_told():
 
 
 def test_silent_readers_hold_up_nobody_for_long(monkeypatch):
-    monkeypatch.setattr("bohb_service.metrics.page._Handler.timeout", 0.2)
+    assert _Handler.timeout == READER_S
+    monkeypatch.setattr(_Handler, "timeout", 0.2)
     with MetricsPage("127.0.0.1", 0, CollectorRegistry()) as page:
         host, _, number = page.address.rpartition(":")
         silent = [socket.create_connection((host, int(number))) for _ in range(2 * MAX_READERS)]
