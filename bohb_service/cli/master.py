@@ -9,7 +9,7 @@ from bohb_service._version import VERSION
 from bohb_service.cli.doctor import master_doctor
 from bohb_service.cli.edge import guarded, print_json, print_run
 from bohb_service.cli.logs import logs
-from bohb_service.cli.options import Address, Listen, Seconds, option
+from bohb_service.cli.options import Address, Listen, Seconds, log_options, option, wants_json
 from bohb_service.errors import StudyError
 
 _EPILOG = """\b
@@ -99,7 +99,7 @@ def main() -> None:
     type=Listen(),
     help="Show figures for Prometheus at http://HOST:PORT/metrics; HOST is 127.0.0.1 unless given.",
 )
-@option("--log-json", is_flag=True, help="Log as JSON lines.")
+@log_options
 @_AS_JSON
 @guarded
 def run(
@@ -118,6 +118,7 @@ def run(
     grace: float,
     metrics: tuple[str, int] | None,
     log_json: bool,
+    log_text: bool,
     as_json: bool,
 ) -> None:
     """Run the study in FILE, or go on with it.
@@ -132,6 +133,7 @@ def run(
     from bohb_service.security.credentials import load_credentials
     from bohb_service.study import load_study
 
+    lines_as_json = wants_json(log_json=log_json, log_text=log_text)
     if insecure and credentials is not None:
         raise StudyError("give either --credentials or --insecure")
     study = load_study(file)
@@ -147,7 +149,15 @@ def run(
         terms=Terms.of(lease_s=lease, grace_s=grace),
         metrics=metrics,
     )
-    sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=log_json))
+    sys.exit(
+        watch(
+            study_run,
+            file,
+            n_workers=workers,
+            as_json=as_json,
+            log_json=lines_as_json,
+        )
+    )
 
 
 @main.command()

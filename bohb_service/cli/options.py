@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from bohb_service.errors import StudyError
+
 
 def option(name: str, *more: str, **settings: Any) -> Callable[[click.decorators.FC], click.decorators.FC]:
     """A click option with the variable ``BOHB_NAME``, which its help shows.
@@ -17,6 +19,24 @@ def option(name: str, *more: str, **settings: Any) -> Callable[[click.decorators
     """
     variable = "BOHB_" + name.removeprefix("--").replace("-", "_").upper()
     return click.option(name, *more, envvar=variable, show_envvar=True, **settings)
+
+
+def log_options(command: click.decorators.FC) -> click.decorators.FC:
+    """A command with the options that say how log lines read."""
+    as_text = option("--log-text", is_flag=True, help="Log as text, also where stderr is no terminal.")
+    as_json = option("--log-json", is_flag=True, help="Log as JSON lines, also in a terminal.")
+    return as_json(as_text(command))
+
+
+def wants_json(*, log_json: bool, log_text: bool) -> bool | None:
+    """How log lines are to read: as JSON, as text, or None where neither was said.
+
+    Raises:
+        StudyError: Both were.
+    """
+    if log_json and log_text:
+        raise StudyError("give either --log-json or --log-text")
+    return log_json if log_json or log_text else None
 
 
 class Seconds(click.FloatRange):

@@ -11,7 +11,7 @@ from bohb_service._version import VERSION
 from bohb_service.cli.doctor import worker_doctor
 from bohb_service.cli.edge import guarded, print_json
 from bohb_service.cli.lines import configure_logging
-from bohb_service.cli.options import Address, Budgets, Seconds, Setting, option
+from bohb_service.cli.options import Address, Budgets, Seconds, Setting, log_options, option, wants_json
 from bohb_service.errors import StudyError
 from bohb_service.exit_codes import ExitCode
 
@@ -67,7 +67,7 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker
     show_default=True,
     help="Seconds without a master after which the worker gives up.",
 )
-@option("--log-json", is_flag=True, help="Log as JSON lines.")
+@log_options
 @click.version_option(VERSION, prog_name="bohb-worker")
 @click.pass_context
 @guarded
@@ -84,6 +84,7 @@ def main(
     scratch: Path | None,
     orphan_timeout: float,
     log_json: bool,
+    log_text: bool,
 ) -> None:
     """Evaluate jobs of a study until it ends.
 
@@ -104,7 +105,7 @@ def main(
     from bohb_service.security.credentials import load_credentials
     from bohb_service.worker.command import run_worker
 
-    configure_logging(as_json=log_json)
+    configure_logging(as_json=wants_json(log_json=log_json, log_text=log_text))
     if insecure:
         log.warning("insecure: any master that answers gives jobs to this worker; use --credentials instead")
     connect: Connect

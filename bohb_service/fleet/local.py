@@ -173,7 +173,7 @@ class LocalFleet:
     def _spawn(self, slot: _Slot) -> None:
         name = f"{local_prefix()}{secrets.token_hex(3)}"
         command = [sys.executable, "-m", _MODULE, "--run-dir", str(self._directory.path.resolve())]
-        command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
+        command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}", "--log-text"]
         if self._credentials is not None:
             command += ["--credentials", str(self._credentials)]
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 
+from bohb_service import log_context
 from bohb_service._version import VERSION
 from bohb_service.clock import seconds_after_boot
 from bohb_service.machine import machine_id
@@ -45,5 +46,6 @@ def run_worker(
         spec=spec,
         machine=machine_id(),
     )
+    log_context.bind(worker=info.worker)
     runner = WorkerRunner(MasterClient(connect), info, scratch=scratch, logs=logs, orphan_timeout_s=orphan_timeout_s)
     return runner.run()
