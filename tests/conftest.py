@@ -16,6 +16,8 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bohb_service import log_context
+
 ROOT = Path(__file__).parents[1]
 
 # Set here, because NumPy reads it when it is first imported; child processes inherit it.
@@ -37,6 +39,13 @@ def _collector() -> Iterator[None]:
     gc.callbacks[:] = callbacks
     gc.unfreeze()
     gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _log_context() -> Iterator[None]:
+    """Commands that are run in this process say what their log lines are about."""
+    yield
+    log_context.clear()
 
 
 @dataclass(frozen=True, slots=True)

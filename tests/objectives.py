@@ -126,6 +126,11 @@ class Misbehaves(OfTwoFloats):
     def raises(self):
         raise ValueError("no such thing")
 
+    def prints_and_raises(self):
+        print(f"epoch of configuration {self.context.configuration_id}")
+        sys.stdout.write("a line without an end")
+        raise ValueError("diverged")
+
     def raises_keyboard_interrupt(self):
         raise KeyboardInterrupt
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from bohb_service.api.metering import Metering, snapshot_of
 from bohb_service.clock import AwakeClock, Clock, SystemClock
 from bohb_service.errors import StudyError, TransportError
 from bohb_service.fleet.choice import check_fleet, elastic_fleet, size_of
@@ -21,6 +22,7 @@ from bohb_service.master.master import End, Master
 from bohb_service.master.opening import Description, OpenRun, open_run
 from bohb_service.master.plan import sampler_for
 from bohb_service.master.terms import StudyFacts, Terms
+from bohb_service.metrics.snapshot import Snapshot
 from bohb_service.results.run import Run, load_run
 from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.pyro import format_address
@@ -66,6 +68,7 @@ class StudyRun:
             durable, on the thread of the master that changes the state.
         fleet: What starts workers, one of `bohb_service.fleet.choice.FLEETS`.
         clock: Time.
+        metrics: Host and port at which to show figures of the master, or None.
 
     Raises:
         StudyError: The fleet is not known, or nothing says how large it may be. On entering: the study, its worker or
@@ -87,6 +90,7 @@ class StudyRun:
         listen: Callable[[StudyState], Callable[[Sequence[Entry]], None]] = lambda _: lambda _: None,
         fleet: str = "local",
         clock: Clock | None = None,
+        metrics: tuple[str, int] | None = None,
     ) -> None:
         check_fleet(fleet)
         if fleet != "local":
@@ -101,6 +105,7 @@ class StudyRun:
         self._description = description
         self.listen = listen
         self._clock: Clock = clock or SystemClock()
+        self._metering = None if metrics is None else Metering(metrics, self._snapshot)
         self._stack = contextlib.ExitStack()
         self._master: Master | None = None
         self._server: Server | None = None
@@ -121,22 +126,31 @@ class StudyRun:
                 self._stack = stack.pop_all()
                 return self
             terms = self._terms
-            server = Server(self.endpoint, self.study.name, self._clock, idle_s=terms.silent_s)
+            metering = self._metering
+            server = Server(
+                self.endpoint,
+                self.study.name,
+                self._clock,
+                idle_s=terms.silent_s,
+                observe=None if metering is None else metering.meter.called,
+            )
             stack.callback(lambda: self._master.close() if self._master else None)
             stack.callback(server.close)
             master = Master(
                 run.scheduler,
-                run.journal,
+                run.journal if metering is None else metering.timed(run.journal),
                 self._facts(run),
                 AwakeClock(self._clock, max(1.0, terms.lease_s / 4)),
                 server.loop.post,
                 lambda: sampler_for(self.study, run.space_json, run.initial),
                 terms=terms,
-                on_events=self.listen(run.scheduler.state),
+                on_events=self._listener(run.scheduler.state),
                 min_workers=self._min_workers,
             )
             self._server, self._master = server, master
             server.start(master)
+            if metering is not None:
+                stack.enter_context(metering.page())
             self.directory.write_address(self._address(server, run.study_id))
             stack.callback(self.directory.remove_address)
             self._fleet = self._make_fleet()
@@ -289,6 +303,15 @@ class StudyRun:
             insecure=server.security == "insecure",
         )
 
+    def _listener(self, state: StudyState) -> Callable[[Sequence[Entry]], None]:
+        listener = self.listen(state)
+        return listener if self._metering is None else self._metering.beside(listener, state)
+
+    def _snapshot(self) -> Snapshot:
+        server = self._server
+        assert server is not None
+        return self._call(lambda: snapshot_of(self._running_master, server))
+
     def _describe(self) -> Description:
         return self._description or describe(
             self.study.worker, self.study.worker_options, portfolio=self.study.portfolio
@@ -317,12 +340,14 @@ class StudyRun:
         self._post(lambda: self._running_master.release(lambda other: other == name, reason))
 
     def _let_workers_leave(self, master: Master) -> None:
-        """Give workers a moment to hear that it is over, and idle ones, which have heard, time to tear down."""
+        """Give workers a moment to hear that it is over, and idle ones, if they have heard it, time to tear down."""
         began = self._clock.monotonic()
+        # Nobody is told to leave for good when what runs is given up.
+        is_told = master.end == "finished" or not master.scheduler.state.running
         while not master.left.wait(_POLL_S):
             waited = self._clock.monotonic() - began
-            is_anyone_idle = any(not session.running for session in master.sessions)
-            if waited > _TEARDOWN_S or (waited > _FAREWELL_S and not is_anyone_idle):
+            is_anyone_leaving = is_told and any(not session.running for session in master.sessions)
+            if waited > _TEARDOWN_S or (waited > _FAREWELL_S and not is_anyone_leaving):
                 break
 
     def _let_others_leave(self) -> None:

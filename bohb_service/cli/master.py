@@ -6,8 +6,10 @@ from pathlib import Path
 import click
 
 from bohb_service._version import VERSION
+from bohb_service.cli.doctor import master_doctor
 from bohb_service.cli.edge import guarded, print_json, print_run
-from bohb_service.cli.options import Address, Seconds, option
+from bohb_service.cli.logs import logs
+from bohb_service.cli.options import Address, Listen, Seconds, log_options, option, wants_json
 from bohb_service.errors import StudyError
 
 _EPILOG = """\b
@@ -107,7 +109,12 @@ def main() -> None:
     help="Seconds that a trial which can be continued waits for a worker that holds its directory, "
     "where the run directory is not visible to the workers.",
 )
-@option("--log-json", is_flag=True, help="Log as JSON lines.")
+@option(
+    "--metrics",
+    type=Listen(),
+    help="Show figures for Prometheus at http://HOST:PORT/metrics; HOST is 127.0.0.1 unless given.",
+)
+@log_options
 @_AS_JSON
 @guarded
 def run(
@@ -127,7 +134,9 @@ def run(
     lease: float,
     grace: float,
     continue_wait: float,
+    metrics: tuple[str, int] | None,
     log_json: bool,
+    log_text: bool,
     as_json: bool,
 ) -> None:
     """Run the study in FILE, or go on with it.
@@ -142,6 +151,7 @@ def run(
     from bohb_service.security.credentials import load_credentials
     from bohb_service.study import load_study
 
+    lines_as_json = wants_json(log_json=log_json, log_text=log_text)
     if insecure and credentials is not None:
         raise StudyError("give either --credentials or --insecure")
     study = load_study(file)
@@ -161,8 +171,9 @@ def run(
         endpoint=endpoint,
         terms=Terms.of(lease_s=lease, grace_s=grace, hold_s=continue_wait),
         fleet=fleet,
+        metrics=metrics,
     )
-    sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=log_json))
+    sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=lines_as_json))
 
 
 @main.command()
@@ -320,6 +331,9 @@ def schema() -> None:
 
     print_json(study_schema())
 
+
+main.add_command(logs)
+main.add_command(master_doctor)
 
 if __name__ == "__main__":
     main()

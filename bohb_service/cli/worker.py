@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bohb_service._version import VERSION
+from bohb_service.cli.doctor import worker_doctor
 from bohb_service.cli.edge import guarded, print_json
 from bohb_service.cli.lines import configure_logging
-from bohb_service.cli.options import Address, Budgets, Seconds, Setting, option
+from bohb_service.cli.options import Address, Budgets, Seconds, Setting, log_options, option, wants_json
 from bohb_service.errors import StudyError
 from bohb_service.exit_codes import ExitCode
 
@@ -96,7 +97,7 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker
     show_default=True,
     help="How many slots may share a GPU.",
 )
-@option("--log-json", is_flag=True, help="Log as JSON lines.")
+@log_options
 @click.version_option(VERSION, prog_name="bohb-worker")
 @click.pass_context
 @guarded
@@ -117,6 +118,7 @@ def main(
     slots: int,
     slots_per_gpu: int,
     log_json: bool,
+    log_text: bool,
 ) -> None:
     """Evaluate jobs of a study until it ends.
 
@@ -145,7 +147,7 @@ def main(
         sys.exit(run_slots(planned, [sys.executable, "-m", "bohb_service.cli.worker", *sys.argv[1:]]))
     if parent := os.environ.pop(PARENT, ""):
         follow_parent(int(parent))
-    configure_logging(as_json=log_json)
+    configure_logging(as_json=wants_json(log_json=log_json, log_text=log_text))
     if insecure:
         log.warning("insecure: any master that answers gives jobs to this worker; use --credentials instead")
     connect: Connect
@@ -257,6 +259,8 @@ def _tell_step(step: "Step") -> None:
     place = f"[{step.number}/{step.total}] configuration {done.configuration} at budget {budget(done.budget)}"
     click.echo(f"{place}{f' ({what})' if what else ''}: {how} in {duration(done.seconds)}", err=True)
 
+
+main.add_command(worker_doctor)
 
 if __name__ == "__main__":
     main()

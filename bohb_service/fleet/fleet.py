@@ -12,7 +12,7 @@ from bohb_service.journal.run_directory import RunDirectory
 
 WORKER_MODULE = "bohb_service.cli.worker"
 
-_HIDDEN = ("RUN_DIR", "NAMESERVER", "STUDY", "CREDENTIALS", "INSECURE", "NAME", "WORKER", "SLOTS")
+_HIDDEN = ("RUN_DIR", "NAMESERVER", "STUDY", "CREDENTIALS", "INSECURE", "NAME", "WORKER", "SLOTS", "LOG_JSON")
 
 
 class Fleet(Protocol):
@@ -94,18 +94,21 @@ class Employer:
 def worker_command(directory: RunDirectory, name: str, python: str | None = None) -> list[str]:
     """The command of a worker that finds its master through the run directory, credentials included.
 
+    It logs text, since what it logs last is shown to people where it cannot work.
+
     Args:
         directory: The run directory.
         name: Name of the worker.
         python: Interpreter; by default the one that runs this.
     """
-    return [python or sys.executable, "-m", WORKER_MODULE, "--run-dir", str(directory.path.resolve()), "--name", name]
+    place = str(directory.path.resolve())
+    return [python or sys.executable, "-m", WORKER_MODULE, "--log-text", "--run-dir", place, "--name", name]
 
 
 def worker_environment() -> dict[str, str]:
     """This process's environment without the variables that the command of a worker decides.
 
-    Where the master is it says; and it is one worker, whatever the variable of ``--slots`` says.
+    It says where the master is; it is one worker, whatever the variable of ``--slots`` says; and it logs text.
     """
     hidden = {f"BOHB_{option}" for option in _HIDDEN}
     return {name: value for name, value in os.environ.items() if name not in hidden}

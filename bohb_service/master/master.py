@@ -31,9 +31,10 @@ from bohb_service.master.presence import Presence
 from bohb_service.master.proposer import Proposer
 from bohb_service.master.sessions import Pending, Session, Sessions
 from bohb_service.master.status import status_of
-from bohb_service.master.terms import StudyFacts, Terms, registration_of
+from bohb_service.master.terms import StudyFacts, Terms, about_of, registration_of
 from bohb_service.optimizer.observation import Suggestion
 from bohb_service.optimizer.sampler import Sampler
+from bohb_service.rpc.about import About
 from bohb_service.rpc.messages import FAULT, Answer, Registration, Request, WorkerInfo
 from bohb_service.scheduler.commands import Halt, Suggest
 from bohb_service.scheduler.outcomes import Outcome, Released
@@ -275,6 +276,10 @@ class Master:
         """What is going on, as plain values."""
         return status_of(self, self._clock.monotonic())
 
+    def about(self, peer: str) -> About:
+        """What this master is, for a peer of this address."""
+        return about_of(self.facts, self._clock.now(), peer)
+
     def drain(self) -> None:
         """Hand out nothing more; end when nothing runs. The study can go on later."""
         if not self.is_draining:
@@ -312,8 +317,7 @@ class Master:
         if is_new and not isinstance(outcome, Released):
             session.n_finished += 1
             session.busy_s += outcome.seconds
-            trial = self.scheduler.state.trial_of(lease)
-            if trial is not None:
+            if (trial := self.scheduler.state.trial_of(lease)) is not None:
                 self._dispatcher.pace.record(trial.budget, outcome.seconds)
 
     def _complain(self, message: str, fields: dict[str, Any]) -> None:

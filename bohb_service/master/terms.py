@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from bohb_service.rpc.messages import Registration
+from bohb_service._version import VERSION
+from bohb_service.rpc.about import About
+from bohb_service.rpc.messages import PROTOCOL_VERSION, Registration
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +82,26 @@ def registration_of(
         wait_s=terms.wait_s,
         epoch=epoch,
         foreign=foreign,
+    )
+
+
+def about_of(facts: StudyFacts, now: float, peer: str) -> About:
+    """What a machine is told that wants to know whether a worker could work there.
+
+    Args:
+        facts: What workers are told.
+        now: The master's clock, seconds since the Unix epoch.
+        peer: Address of that machine.
+    """
+    return About(
+        version=VERSION,
+        protocol=PROTOCOL_VERSION,
+        now=now,
+        study=facts.study,
+        study_id=facts.study_id,
+        worker_spec=facts.worker_spec,
+        worker_options=facts.worker_options,
+        configurations=facts.configurations,
+        limit_memory_mb=facts.limit_memory_mb,
+        peer=peer,
     )

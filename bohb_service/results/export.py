@@ -119,6 +119,7 @@ def run_to_status(run: "Run") -> dict[str, Any]:
         {
             "study": run.name,
             "study_id": run.study_id,
+            "version": run.version,
             "state": run.state,
             "stop_reason": run.stop_reason,
             "elapsed_s": run.wall_s,

@@ -26,7 +26,7 @@ class TrialResult:
         config: Values of its active hyperparameters.
         reason: Kind of the failure, or of the last loss of an abandoned trial; else empty.
         message: What happened then, on one line; else empty.
-        detail: Traceback or last output of a failure; may be empty.
+        detail: Last output and traceback of a failure; may be empty.
         attempts: Leases that used up an attempt, the current one included.
         worker: Holder of the lease that ended it, or else of the last lease.
         seconds: Wall time of the evaluation, or None without a result.
@@ -171,7 +171,7 @@ class FailureGroup:
         count: How many trials failed in this way.
         message: The most frequent message among them, the earliest of equals.
         trial: The first trial that failed with it.
-        detail: Traceback or last output of that trial.
+        detail: Last output and traceback of that trial.
     """
 
     reason: str

@@ -140,8 +140,8 @@ class Run:
 
         Returns:
             The keys of `bohb_service.master.status.status_of`, with the ``state`` of this object, no workers, and all
-            ``brackets``; and ``failures``, the last few: ``trial``, ``reason``, ``message``. The master alone knows
-            ``foreign_leases``: None.
+            ``brackets``; and ``failures``, the last few: ``trial``, ``reason``, ``message``. The ``version`` is the
+            one that began the run. The master alone knows ``foreign_leases``: None.
         """
         from bohb_service.results.export import run_to_status
 

@@ -45,7 +45,7 @@ class Failed:
     Attributes:
         reason: Kind of the failure.
         message: One line for people.
-        detail: Traceback or last lines of output; may be empty.
+        detail: Last lines of output, and a traceback if there is one; may be empty.
         seconds: Wall time until the failure.
         curve: Points reported before it.
     """

@@ -20,7 +20,7 @@ from typing import Any
 from bohb_service.clock import Clock, SystemClock
 from bohb_service.errors import WorkerSpecError
 from bohb_service.parent import follow_parent
-from bohb_service.scheduler.outcomes import Outcome
+from bohb_service.scheduler.outcomes import Failed, Outcome
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import REFIT_RUNG
 from bohb_service.worker import protocol
@@ -30,6 +30,7 @@ from bohb_service.worker.child_signals import leave_signals_to_parent
 from bohb_service.worker.curve import CurveRecorder
 from bohb_service.worker.loader import load_worker
 from bohb_service.worker.objective import Objective
+from bohb_service.worker.own_output import OwnOutput
 from bohb_service.worker.verdicts import message_of, trace_of
 
 _FIRST_PRIVATE_DESCRIPTOR = 512
@@ -48,6 +49,7 @@ class ObjectiveProcess:
         self._clock = clock
         self._lock = threading.Lock()
         self._listening = threading.Lock()
+        self._output = OwnOutput()
         self._recorder = CurveRecorder(self._send_point, clock)
         self._jobs: deque[tuple[Job, str]] = deque()
         self._dropped: set[int] = set()
@@ -141,10 +143,12 @@ class ObjectiveProcess:
             lease=job.lease,
         )
         self._is_evaluating = True
-        outcome = objective.evaluate(job.config, context, self._recorder.points, refit=job.trial.rung == REFIT_RUNG)
+        self._output.mark()
+        refit = job.trial.rung == REFIT_RUNG
+        outcome = objective.evaluate(job.config, context, self._recorder.points, refit=refit)
         with self._listening:
             self._is_evaluating = False
-        return outcome
+        return self._output.add_to(outcome) if isinstance(outcome, Failed) else outcome
 
     def _look_for_preemption(self) -> bool:
         """Whether the parent has said that the evaluation shall end.

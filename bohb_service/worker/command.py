@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 
+from bohb_service import log_context
 from bohb_service._version import VERSION
 from bohb_service.clock import seconds_after_boot
 from bohb_service.machine import machine_id
@@ -57,6 +58,7 @@ def run_worker(
         machine=machine_id(),
         labels=own_labels(labels or {}),
     )
+    log_context.bind(worker=info.worker)
     return WorkerRunner(
         MasterClient(connect), info, scratch=scratch, logs=logs, orphan_timeout_s=orphan_timeout_s, grace_s=grace_s
     ).run()

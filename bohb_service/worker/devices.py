@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from importlib import import_module
+
+from bohb_service.worker.nvml import read_gpus
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 """The variable by which batch systems, and we, say which devices a process may use."""
@@ -21,34 +22,10 @@ def visible_devices(environment: Mapping[str, str] | None = None) -> tuple[str, 
     """
     given = (os.environ if environment is None else environment).get(VISIBLE)
     if given is None:
-        return _uuids()
+        return tuple(gpu.uuid for gpu in read_gpus().gpus)
     devices = []
     for device in given.split(","):
         if device.strip() in _NONE:  # CUDA itself sees nothing behind what is no device
             break
         devices.append(device.strip())
     return tuple(devices)
-
-
-def _uuids() -> tuple[str, ...]:
-    """The UUIDs of all devices of this machine; empty without a driver, or without the extra ``gpu``."""
-    try:
-        nvml = import_module("pynvml")
-    except ImportError:
-        return ()
-    try:
-        nvml.nvmlInit()
-    except nvml.NVMLError:
-        return ()
-    try:
-        handles = [nvml.nvmlDeviceGetHandleByIndex(number) for number in range(nvml.nvmlDeviceGetCount())]
-        return tuple(_text(nvml.nvmlDeviceGetUUID(handle)) for handle in handles)
-    except nvml.NVMLError:
-        return ()
-    finally:
-        nvml.nvmlShutdown()
-
-
-def _text(value: str | bytes) -> str:
-    """Older versions of the package return bytes."""
-    return value.decode() if isinstance(value, bytes) else value

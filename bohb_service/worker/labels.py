@@ -2,14 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 import psutil
 
 from bohb_service.scheduler.needs import Label
+from bohb_service.worker.control_groups import memory_groups
 from bohb_service.worker.devices import visible_devices
-
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
 def own_labels(given: Mapping[str, Label]) -> dict[str, Label]:
@@ -19,8 +17,8 @@ def own_labels(given: Mapping[str, Label]) -> dict[str, Label]:
         given: From the command line.
 
     Returns:
-        At least ``gpu`` (devices that it may use), ``cpus`` (cores) and ``memory_mb`` (MiB, of the machine or of the
-        container).
+        At least ``gpu`` (devices that it may use), ``cpus`` (cores) and ``memory_mb`` (MiB, of the machine, or what its
+        container or batch job may use).
     """
     found: dict[str, Label] = {}
     if "gpu" not in given:
@@ -37,10 +35,5 @@ def _n_cpus() -> int:
 
 
 def _memory_mib() -> int:
-    size: int = psutil.virtual_memory().total
-    for path in _CGROUP_LIMITS:
-        try:
-            size = min(size, int(path.read_text()))
-        except (OSError, ValueError):  # not there, or "max"
-            continue
-    return size >> 20
+    limits = [limit for group in memory_groups() if (limit := group.limit) is not None]
+    return min([psutil.virtual_memory().total, *limits]) >> 20

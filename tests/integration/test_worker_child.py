@@ -144,6 +144,17 @@ def test_the_traceback_begins_in_the_users_code(bench):
     assert "bohb_service" not in failed.detail
 
 
+def test_a_failure_has_what_was_printed_since_it_began(bench):
+    _, first, second, silent = bench().outcomes("ok", "prints_and_raises", "prints_and_raises", "raises")
+
+    for number, failed in ((1, first), (2, second)):
+        output, _, traceback = failed.detail.partition("\n\n")
+        assert output == f"Last output:\nepoch of configuration {number}\na line without an end"
+        assert traceback.startswith("Traceback")
+        assert traceback.rstrip().endswith("ValueError: diverged")
+    assert silent.detail.startswith("Traceback")
+
+
 def test_numpy_values_become_plain(bench):
     (outcome,) = bench().outcomes("returns_numpy")
 

@@ -27,26 +27,11 @@ from bohb_service.rpc.messages import Report, Request, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.scheduler import Scheduler
 from bohb_service.scheduler.trial import REFIT_RUNG
+from tests.views import text_of, words
 
 b = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("builders.py"))))
 
 WIDTHS = (60, 80, 140)
-
-
-def text_of(content, width=80, *, encoding="utf-8"):
-    """The view as text; no line is longer than the width, commands to be copied apart."""
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding=encoding, newline="\n")
-    Console(file=stream, width=width, highlight=False).print(Portable(content), crop=False)
-    stream.flush()
-    text = raw.getvalue().decode(encoding)
-    for line in text.splitlines():
-        assert len(line.rstrip()) <= width or line.startswith("  bohb-master"), line
-    return text
-
-
-def words(text):
-    return " ".join(text.split())
 
 
 def mixed(job):

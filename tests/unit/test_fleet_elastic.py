@@ -49,7 +49,7 @@ def test_the_change_that_a_demand_asks_for(wanted, there, size, change):
 
 
 def test_a_worker_of_a_fleet_is_one_worker_of_this_run_whatever_the_environment_says(monkeypatch):
-    for name in ("BOHB_RUN_DIR", "BOHB_SLOTS", "BOHB_LABEL"):
+    for name in ("BOHB_RUN_DIR", "BOHB_SLOTS", "BOHB_LOG_JSON", "BOHB_LABEL"):
         monkeypatch.setenv(name, "8")
     assert {name for name in worker_environment() if name.startswith("BOHB_")} == {"BOHB_LABEL"}
 
@@ -243,7 +243,7 @@ def test_the_script_of_slurm(tmp_path):
     assert head == '#SBATCH --comment="two words"'
     assert setup == "module load cuda"
     assert command.startswith(
-        f"exec '/opt/my python' -m bohb_service.cli.worker --run-dir '{tmp_path}/100% run' --name "
+        f"exec '/opt/my python' -m bohb_service.cli.worker --log-text --run-dir '{tmp_path}/100% run' --name "
     )
     lines = script.split("\n")
     assert lines[0] == "#!/bin/bash"

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from bohb_service._version import VERSION
 from bohb_service.master.status import progress_of, status_of
 from bohb_service.master.terms import StudyFacts
 from bohb_service.optimizer.brackets import FullBudgetSchedule, HyperbandSchedule, SuccessiveHalvingSchedule
@@ -47,6 +48,7 @@ def test_a_study_that_has_not_begun(house):
     assert here.master.status() == {
         "study": "study",
         "study_id": "id",
+        "version": VERSION,
         "state": "running",
         "stop_reason": None,
         "elapsed_s": 0.0,
@@ -150,6 +152,7 @@ def test_workers_are_idle_busy_or_lost(house):
     assert told["busy"] == {
         "host": "node",
         "pid": 7,
+        "version": "0",
         "state": "busy",
         "trials": [{"trial": str(second.trial), "budget": 9, "step": None, "loss": None, "leased_s": 5.0}],
         "seen_s": 5.0,
@@ -160,6 +163,7 @@ def test_workers_are_idle_busy_or_lost(house):
     assert told["idle"] == {
         "host": "elsewhere",
         "pid": 1,
+        "version": "0",
         "state": "idle",
         "trials": [],
         "seen_s": 2.0,

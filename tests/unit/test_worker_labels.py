@@ -8,8 +8,10 @@ import pytest
 
 from bohb_service.errors import StudyError
 from bohb_service.worker import labels
+from bohb_service.worker.control_groups import MemoryGroup
 from bohb_service.worker.devices import VISIBLE, visible_devices
 from bohb_service.worker.labels import own_labels
+from bohb_service.worker.nvml import Gpu, GpuReading, read_gpus
 from bohb_service.worker.slots import plan_slots
 
 
@@ -39,6 +41,17 @@ class FakeNVML(SimpleNamespace):
     def nvmlDeviceGetUUID(self, handle):  # noqa: N802
         return self.uuids[handle]
 
+    def nvmlDeviceGetName(self, handle):  # noqa: N802
+        return f"Model {handle}"
+
+    def nvmlDeviceGetMemoryInfo(self, handle):  # noqa: N802
+        if handle:
+            raise self.NVMLError
+        return SimpleNamespace(total=1 << 34)
+
+    def nvmlSystemGetDriverVersion(self):  # noqa: N802
+        return b"555.1"
+
 
 @pytest.fixture
 def nvml(monkeypatch):
@@ -55,6 +68,7 @@ def test_devices_are_told_by_uuid(nvml):
     fake = nvml("GPU-a", b"GPU-b")
 
     assert visible_devices() == ("GPU-a", "GPU-b")
+    assert read_gpus() == GpuReading((Gpu("GPU-a", "Model 0", 1 << 34), Gpu("GPU-b", "Model 1", 0)), "555.1")
     assert fake.n_open == 0
 
 
@@ -78,7 +92,8 @@ def test_what_is_set_already_is_believed(nvml, given, devices):
 def test_a_worker_knows_its_machine_but_believes_what_it_is_told(nvml, monkeypatch, tmp_path):
     nvml("GPU-a")
     (tmp_path / "memory.max").write_text(f"{512 << 20}\n")
-    monkeypatch.setattr(labels, "_CGROUP_LIMITS", (tmp_path / "memory.max", tmp_path / "none"))
+    groups = [MemoryGroup(tmp_path, is_unified=True), MemoryGroup(tmp_path / "none", is_unified=True)]
+    monkeypatch.setattr(labels, "memory_groups", lambda: groups)
 
     assert own_labels({"kind": "a100"}) == {
         "gpu": 1,
