@@ -21,15 +21,13 @@ class Steps(Worker):
         return ConfigurationSpace({"x": (0.0, 1.0)})
 
     def compute(self, config, budget, context):
-        kept = context.directory / "done"
-        done = int(kept.read_text()) if kept.exists() else 0
+        kept = context.load()
+        done = 0 if kept is None else int(kept.spent)
         place = f"{os.environ.get('SLURMD_NODENAME')} {os.environ.get('CUDA_VISIBLE_DEVICES')} {os.getppid()}"
-        while done < budget:
+        while done < budget and not context.preempted:
             time.sleep(self.options["seconds"])
             done += 1
-            draft = kept.with_suffix(".draft")
-            draft.write_text(str(done))
-            draft.replace(kept)
+            context.save(b"", spent=done)
             with (Path(self.options["folder"]) / "log").open("a") as log:
                 log.write(f"{context.configuration_id} {done} {place}\n")
         return (config["x"] - 0.3) ** 2 + 1 / budget

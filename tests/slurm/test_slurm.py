@@ -127,7 +127,8 @@ def test_workers_leave_before_their_time_limit_and_others_take_their_place(study
 def test_a_node_set_down_in_the_middle_of_a_job(study, slurm):
     study.write(seconds=0.8)
     master = study.start()
-    wait_until(lambda: any(node == "n1" for _, _, node, *_ in study.log()), seconds=30)
+    # The second rung has three trials of three steps, and the other node room for two of them.
+    wait_for_results(study.run, 9)
     slurm.run("scontrol", "update", "nodename=n1", "state=down", "reason=test")
     try:
         study.check_complete(master)
@@ -155,7 +156,7 @@ def test_the_script_for_workers_that_are_started_by_hand(study, slurm, monkeypat
     wait_until(lambda: "bohb-worker --run-dir" in master.stderr)
     monkeypatch.setitem(slurm.environment, "PATH", f"{sysconfig.get_path('scripts')}:{slurm.environment['PATH']}")
     slurm.run("sbatch", "--partition=low", "--mem=50", "--time=10", "--array=0-1", str(SCRIPT), str(study.run))
-    wait_for_results(study.run, 2)
+    wait_for_results(study.run, 9)  # from here on trials have several steps, and ask between them
     (task, _), *_ = [line.split() for line in slurm.tasks("RUNNING")]
     slurm.run("scancel", "--batch", "--signal=USR1", task)
     wait_until(lambda: task in [line.split()[0] for line in slurm.tasks("PENDING")], seconds=30)
