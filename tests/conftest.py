@@ -24,6 +24,8 @@ ROOT = Path(__file__).parents[1]
 os.environ["OMP_NUM_THREADS"] = "1"
 for _name in [name for name in os.environ if name.startswith("BOHB_")]:
     del os.environ[_name]
+# A shell lets what it runs in the background ignore interrupts, and so would all commands that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How fast an example runs says more about the machine's other work than about the code.
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from bohb_service.exit_codes import ExitCode
 from bohb_service.fleet.fleet import WORKER_MODULE, worker_environment
+from bohb_service.fleet.last_words import last_words
 from bohb_service.parent import follow_parent
 
-_TAIL_BYTES = 2000
 _DONE = frozenset({ExitCode.OK, ExitCode.TRY_AGAIN, ExitCode.INTERRUPTED})
 
 _held: dict[str, "subprocess.Popen[bytes]"] = {}
@@ -39,7 +39,7 @@ def hold_worker(order: Order) -> int:
     """The exit code of a worker, when it has ended.
 
     Raises:
-        RuntimeError: It could not work; the message has the end of its output.
+        RuntimeError: It could not work; the message says why.
     """
     # Dask does a task again whose worker was lost; the name must tell the second start from the first.
     name = f"{order.unit}.{secrets.token_hex(2)}"
@@ -55,8 +55,7 @@ def hold_worker(order: Order) -> int:
             del _held[order.unit]
         if code in _DONE:
             return code
-        output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL_BYTES))
-        raise RuntimeError(f"exit code {code}: {output.read().decode(errors='replace').strip()}")
+        raise RuntimeError(f"exit code {code}: {last_words(output)}")
 
 
 def held_units() -> list[str]:

@@ -7,7 +7,6 @@ master of the run, which counts them as its own.
 
 import contextlib
 import logging
-import os
 import secrets
 import signal
 import socket
@@ -22,6 +21,7 @@ from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, WorkerSpecError
 from bohb_service.exit_codes import ExitCode
 from bohb_service.fleet.fleet import WORKER_MODULE, worker_command, worker_environment
+from bohb_service.fleet.last_words import last_words
 from bohb_service.journal.run_directory import RunDirectory
 
 log = logging.getLogger("bohb_service.fleet")
@@ -34,10 +34,6 @@ GRACE_SECONDS = 3.0
 
 RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0)
 _HEALTHY_SECONDS = 30.0
-_TAIL_BYTES = 2000
-_READ_BYTES = 64_000
-_ERROR, _ESCAPED_NEWLINE = " ERROR ", "\\n"
-"""Of a line that a worker logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,17 +228,10 @@ class LocalFleet:
         return self._directory.logs / f"{name}.worker.log"
 
     def _why(self, name: str) -> str:
-        """The last error that a worker has logged, without its traceback; else the end of what it printed."""
         path = self._log(name)
-        printed = b""
         with contextlib.suppress(OSError), path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _READ_BYTES))
-            printed = file.read()
-        lines = printed.decode(errors="replace").splitlines()
-        errors = [line.partition(_ERROR)[2] for line in lines if _ERROR in line]
-        if errors:
-            return f"{errors[-1].partition(_ESCAPED_NEWLINE)[0]} (more in {path})"
-        return printed[-_TAIL_BYTES:].decode(errors="replace").strip()
+            return last_words(file, str(path))
+        return ""
 
     @staticmethod
     def _signal(worker: LocalWorker, number: signal.Signals) -> None:

@@ -5,6 +5,7 @@ when it is preempted; then SLURM queues it again. Jobs of a run are found by the
 killed finds those that live on. SLURM's database is not needed.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -16,11 +17,11 @@ from collections.abc import Sequence
 from bohb_service.errors import BohbError, StudyError
 from bohb_service.fleet.elastic import Unit
 from bohb_service.fleet.fleet import Place, worker_command, worker_environment
+from bohb_service.fleet.last_words import last_words
 from bohb_service.study import Slurm
 
 _COMMANDS = ("sbatch", "squeue", "scancel")
 _COMMAND_SECONDS = 60.0
-_TAIL_BYTES = 2000
 _WAITING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SUSPENDED"})
 _OVER = frozenset({"COMPLETING", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"})
 _DEFAULTS = {"requeue": True, "open-mode": "append", "signal": "B:USR1@120"}
@@ -129,14 +130,10 @@ class SlurmLauncher:
         self._run("scancel", *(name.removeprefix("slurm-") for name in names))
 
     def last_words(self, name: str) -> str:
-        """The end of the log of a task."""
-        path = self._place.directory.logs / f"{name}.log"
-        try:
-            with path.open("rb") as file:
-                file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
-                text = file.read().decode(errors="replace").strip()
-        except OSError:
-            text = ""
+        """Why the worker of a task could not work, from its log."""
+        path, text = self._place.directory.logs / f"{name}.log", ""
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            text = last_words(file, str(path))
         return text or f"see {path} on the node, and `scontrol show job {name.removeprefix('slurm-')}`"
 
     @staticmethod

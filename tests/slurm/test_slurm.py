@@ -117,7 +117,8 @@ def test_preempted_workers_come_back_and_continue_from_the_checkpoint(study, slu
 
 
 def test_workers_leave_before_their_time_limit_and_others_take_their_place(study):
-    study.write(seconds=2.0, options={"time": 1, "signal": "B:USR1@50"}, workers=2)
+    # The last trial takes longer than the ten seconds that a worker has, whenever it begins.
+    study.write(seconds=3.0, options={"time": 1, "signal": "B:USR1@50"}, workers=2)
     master = study.start()
     study.check_complete(master)
     assert {event.reason for event in requeues(study.run)} == {"preempted"}
