@@ -16,12 +16,16 @@ import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bohb_service import log_context
+
 ROOT = Path(__file__).parents[1]
 
 # Set here, because NumPy reads it when it is first imported; child processes inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
 for _name in [name for name in os.environ if name.startswith("BOHB_")]:
     del os.environ[_name]
+# A shell lets what it runs in the background ignore interrupts, and so would all commands that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How fast an example runs says more about the machine's other work than about the code.
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -37,6 +41,13 @@ def _collector() -> Iterator[None]:
     gc.callbacks[:] = callbacks
     gc.unfreeze()
     gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def _log_context() -> Iterator[None]:
+    """Commands that are run in this process say what their log lines are about."""
+    yield
+    log_context.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ from bohb_service.optimizer.observation import Suggestion
 from bohb_service.rpc.messages import Answer, Request, WorkerInfo
 from bohb_service.scheduler.events import Event
 from bohb_service.scheduler.invariants import check_invariants
-from bohb_service.scheduler.scheduler import Scheduler, Settings
+from bohb_service.scheduler.needs import Labels, Needs
+from bohb_service.scheduler.scheduler import Scheduler
+from bohb_service.scheduler.settings import Settings
 from bohb_service.scheduler.stopping import StopRules
 from bohb_service.testing.clock import ManualClock
 
@@ -78,6 +80,7 @@ class House:
         terms: Terms | None = None,
         min_workers: int = 0,
         refit: bool = False,
+        needs: Needs | None = None,
         **stop: Any,
     ) -> None:
         self.posted: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -87,7 +90,9 @@ class House:
         self.heard: list[Event] = []
         schedule = schedule or HyperbandSchedule(1, 9)
         rules = StopRules(**(stop or {"brackets": 3}))
-        self.scheduler = scheduler or Scheduler(Settings(schedule, rules, 3, 9.0, seed=0, refit=refit))
+        self.scheduler = scheduler or Scheduler(
+            Settings(schedule, rules, 3, 9.0, seed=0, refit=refit, needs=needs or Needs())
+        )
         self.master = Master(
             self.scheduler,
             self.journal,
@@ -156,19 +161,23 @@ class Peer:
         running: tuple[int, ...] = (),
         started: float = 0.0,
         machine: str = "another",
+        *,
+        labels: Labels | None = None,
+        place: str = "",
     ) -> None:
         self.house = house
         self.name = name
         self.seq = 0
         held = tuple((lease, house.scheduler.state.epoch_of(lease) or "") for lease in running)
-        info = WorkerInfo(name, host, pid, started, "0", running=held, machine=machine)
+        self.place = place
+        info = WorkerInfo(name, host, pid, started, "0", running=held, machine=machine, labels=labels or {})
         self.registration = house.master.register(info)
         self.session = self.registration.session
 
     def say(self, **request: Any) -> list[Answer]:
         """Send an exchange; the list of answers it gets, filled later."""
         self.seq += 1
-        return self.send(Request(self.seq, **request))
+        return self.send(Request(self.seq, **{"place": self.place, **request}))
 
     def send(self, request: Request) -> list[Answer]:
         """Send this exchange; the list of answers it gets, filled later."""

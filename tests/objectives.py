@@ -151,6 +151,11 @@ class Misbehaves(OfTwoFloats):
     def refuses(self):
         raise StudyError("worker_options.data: there is no file x.csv")
 
+    def prints_and_raises(self):
+        print(f"epoch of configuration {self.context.configuration_id}")
+        sys.stdout.write("a line without an end")
+        raise ValueError("diverged")
+
     def raises_keyboard_interrupt(self):
         raise KeyboardInterrupt
 
@@ -224,6 +229,40 @@ class Misbehaves(OfTwoFloats):
 
     def takes_a_while(self):
         time.sleep(0.5)
+
+    def saves_when_preempted(self):
+        """Train until it is told of the end; what it returns then is no result."""
+        self.leave_trace("training", os.getpid())
+        while not self.context.preempted:
+            time.sleep(0.01)
+        self.leave_trace("saved", "half a training")
+        return 0.0
+
+    def raises_when_preempted(self):
+        self.saves_when_preempted()
+        raise InterruptedError("no time left")
+
+    def terminates_what_it_starts(self):
+        """Terminate a program and a forked copy of this process; tells the signals that ended them."""
+        program = subprocess.Popen(["sleep", "300"])
+        copy = os.fork()
+        if copy == 0:
+            time.sleep(300)
+            os._exit(0)
+        os.kill(copy, signal.SIGTERM)
+        program.terminate()
+        _, status = os.waitpid(copy, 0)
+        return {"loss": 0.5, "info": {"codes": [program.wait(), os.waitstatus_to_exitcode(status)]}}
+
+    def leaves_a_thread_that_asks(self):
+        context = self.context
+
+        def ask():
+            while not context.preempted:
+                pass
+
+        threading.Thread(target=ask, daemon=True).start()
+        return 0.5
 
     def sleeps_at_once(self):
         time.sleep(60)
@@ -424,3 +463,12 @@ class Trains(OfTwoFloats):
         file.write_text(str(budget))
         spoilt = self.options["noise"] * self.n_evaluations + (self.options["drift"] if done else 0.0)
         return config["x"] + config["y"] / budget + spoilt
+
+
+class SeesDevices(Sleeps):
+    """Tells which devices were visible before anything was imported."""
+
+    devices = os.environ.get("CUDA_VISIBLE_DEVICES")
+
+    def compute(self, config, budget, context):
+        return {"loss": super().compute(config, budget, context), "info": {"devices": self.devices}}

@@ -18,7 +18,8 @@ from bohb_service.optimizer.sampler import Sampler
 from bohb_service.scheduler.commands import Ask, Suggest, Tell, WarmStart
 from bohb_service.scheduler.outcomes import Completed, Failed
 from bohb_service.scheduler.replies import Job, Wait
-from bohb_service.scheduler.scheduler import Scheduler, Settings
+from bohb_service.scheduler.scheduler import Scheduler
+from bohb_service.scheduler.settings import Settings
 from bohb_service.scheduler.stopping import StopRules
 from bohb_service.space import SearchSpace, read_space
 

@@ -121,10 +121,12 @@ class _Search:
             self._files.configurations / str(job.trial.configuration),
             job.attempt,
             lambda step, loss: curve.append((float(step), float(loss))),
+            config=job.config,
+            lease=job.lease,
         )
         began = time.monotonic()
         try:
             value = self._worker.compute(job.config, job.budget, context)
         except Exception as error:  # noqa: BLE001 (whatever a model raises is its outcome)
             return judge_exception(error, time.monotonic() - began, tuple(curve))
-        return judge_result(value, time.monotonic() - began, tuple(curve))
+        return judge_result(value, time.monotonic() - began, tuple(curve), context.continued_from)

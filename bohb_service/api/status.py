@@ -54,6 +54,21 @@ def _live_status(client: AdminClient, address: MasterAddress) -> dict[str, Any]:
     return status
 
 
+def check_health(directory: Path, credentials: Path | None = None) -> None:
+    """Do nothing if the master of a run answers.
+
+    Args:
+        directory: Its directory.
+        credentials: Of an admin; None: as the run directory says.
+
+    Raises:
+        JournalError: The directory holds no run.
+        MasterUnreachableError: No master serves it.
+    """
+    with _served(directory, credentials):
+        pass
+
+
 def stop_run(directory: Path, credentials: Path | None = None) -> None:
     """Ask the master of a run to end when nothing runs.
 
@@ -65,12 +80,19 @@ def stop_run(directory: Path, credentials: Path | None = None) -> None:
         JournalError: The directory holds no run.
         MasterUnreachableError: No master serves it.
     """
+    with _served(directory, credentials) as client:
+        client.drain()
+
+
+@contextlib.contextmanager
+def _served(directory: Path, credentials: Path | None) -> Iterator[AdminClient]:
+    """A connection to the master of a run, which has answered."""
     address = _address(directory)
     if address is None:
-        raise MasterUnreachableError(f"no master serves {directory} now; there is nothing to stop")
+        raise MasterUnreachableError(f"no master serves {directory} now; there is nothing to stop or to ask")
     with _connected(address, credentials) as client:
         _status(client, address)
-        client.drain()
+        yield client
 
 
 @contextlib.contextmanager

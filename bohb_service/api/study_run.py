@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from bohb_service.api.describe_study import describe_study
+from bohb_service.api.metering import Metering, snapshot_of
 from bohb_service.clock import AwakeClock, Clock, SystemClock
-from bohb_service.errors import TransportError
+from bohb_service.errors import StudyError, TransportError
+from bohb_service.fleet.choice import check_fleet, elastic_fleet, size_of
+from bohb_service.fleet.fleet import Demand, Employer, Fleet, Place
 from bohb_service.fleet.local import LocalFleet, local_prefix
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.master.committer import Entry
+from bohb_service.master.demand import idle_workers, useful_workers
 from bohb_service.master.master import End, Master
 from bohb_service.master.opening import Description, OpenRun, open_run
 from bohb_service.master.plan import sampler_for
 from bohb_service.master.terms import StudyFacts, Terms
+from bohb_service.metrics.snapshot import Snapshot
 from bohb_service.results.run import Run, load_run
 from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.pyro import format_address
@@ -54,17 +59,20 @@ class StudyRun:
     Args:
         study: The study.
         directory: Its run directory; made if absent, resumed if it holds this study.
-        workers: Number of local workers to start.
+        workers: Number of local workers to start; of another fleet the most, 0 leaves it to the study.
         min_workers: Begin only when so many workers, from wherever, have joined.
         endpoint: Where and how the master listens; by default on loopback, at a free port.
         terms: Times of the protocol.
         description: What the worker class says of itself; by default it is asked, in a process of its own.
         listen: Called with the state of the study before it goes on; what it returns hears of events once they are
             durable, on the thread of the master that changes the state.
+        fleet: What starts workers, one of `bohb_service.fleet.choice.FLEETS`.
         clock: Time.
+        metrics: Host and port at which to show figures of the master, or None.
 
     Raises:
-        StudyError: On entering: the study, its worker or its space is wrong, or the endpoint would be unguarded.
+        StudyError: The fleet is not known, or nothing says how large it may be. On entering: the study, its worker or
+            its space is wrong, the endpoint would be unguarded, or the fleet takes no workers with these options.
         JournalError: On entering: the run directory cannot be used, e.g. because another master serves it.
         TransportError: On entering: the address cannot be listened on.
     """
@@ -80,27 +88,33 @@ class StudyRun:
         terms: Terms | None = None,
         description: Description | None = None,
         listen: Callable[[StudyState], Callable[[Sequence[Entry]], None]] = lambda _: lambda _: None,
+        fleet: str = "local",
         clock: Clock | None = None,
+        metrics: tuple[str, int] | None = None,
     ) -> None:
+        check_fleet(fleet)
+        if fleet != "local":
+            size_of(study.fleet, workers)
         self.study = study
         self.directory = RunDirectory(directory)
         self.is_resumed = False
         self.was_finished = False
-        self._n_workers, self._min_workers = workers, min_workers
+        self._n_workers, self._min_workers, self._fleet_name = workers, min_workers, fleet
         self.endpoint = endpoint or Endpoint()
         self._terms = terms or Terms()
         self._description = description
         self.listen = listen
         self._clock: Clock = clock or SystemClock()
+        self._metering = None if metrics is None else Metering(metrics, self._snapshot)
         self._stack = contextlib.ExitStack()
         self._master: Master | None = None
         self._server: Server | None = None
-        self._fleet: LocalFleet | None = None
+        self._fleet: Fleet | None = None
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             self.endpoint.check()
-            self._check_local_credentials()
+            self._check_fleet_can_connect()
             stack.enter_context(_quick_switches())
             self.directory.prepare()
             stack.enter_context(self.directory.locked())
@@ -112,32 +126,34 @@ class StudyRun:
                 self._stack = stack.pop_all()
                 return self
             terms = self._terms
-            server = Server(self.endpoint, self.study.name, self._clock, idle_s=terms.silent_s)
+            metering = self._metering
+            server = Server(
+                self.endpoint,
+                self.study.name,
+                self._clock,
+                idle_s=terms.silent_s,
+                observe=None if metering is None else metering.meter.called,
+            )
             stack.callback(lambda: self._master.close() if self._master else None)
             stack.callback(server.close)
             master = Master(
                 run.scheduler,
-                run.journal,
+                run.journal if metering is None else metering.timed(run.journal),
                 self._facts(run),
                 AwakeClock(self._clock, max(1.0, terms.lease_s / 4)),
                 server.loop.post,
                 lambda: sampler_for(self.study, run.space_json, run.initial),
                 terms=terms,
-                on_events=self.listen(run.scheduler.state),
+                on_events=self._listener(run.scheduler.state),
                 min_workers=self._min_workers,
             )
             self._server, self._master = server, master
             server.start(master)
+            if metering is not None:
+                stack.enter_context(metering.page())
             self.directory.write_address(self._address(server, run.study_id))
             stack.callback(self.directory.remove_address)
-            self._fleet = LocalFleet(
-                self.directory,
-                self._n_workers,
-                self._clock,
-                self._workers_survived,
-                self._worker_died,
-                credentials=self._credentials,
-            )
+            self._fleet = self._make_fleet()
             stack.callback(self._let_others_leave)
             stack.callback(self._fleet.stop, _PATIENCE_S)
             self._fleet.start()
@@ -158,6 +174,11 @@ class StudyRun:
     def is_started(self) -> bool:
         """Whether the master serves, or there is nothing left to serve."""
         return self._master is not None or self.was_finished
+
+    @property
+    def has_fleet(self) -> bool:
+        """Whether something else than this machine starts workers for it."""
+        return self._fleet_name != "local"
 
     @property
     def address(self) -> str:
@@ -234,10 +255,40 @@ class StudyRun:
         """Where the credentials of all sides are, or None."""
         return None if self.endpoint.credentials is None else self.endpoint.credentials.source
 
-    def _check_local_credentials(self) -> None:
-        """Find out now whether local workers will be able to connect."""
-        if self._credentials is not None and self._n_workers:
+    def _check_fleet_can_connect(self) -> None:
+        """Find out now whether the workers that are started will be able to connect."""
+        if self._fleet_name != "local" and self.endpoint.security == "loopback":
+            raise StudyError(
+                f"--fleet {self._fleet_name}: workers on other machines cannot connect to {self.endpoint.host}; give "
+                "--host a name of this machine that they can reach, and --credentials (or --insecure)"
+            )
+        if self._credentials is not None and (self._n_workers or self._fleet_name != "local"):
             load_credentials(self._credentials, "worker")
+
+    def _make_fleet(self) -> Fleet:
+        if self._fleet_name == "local":
+            return LocalFleet(
+                self.directory,
+                self._n_workers,
+                self._clock,
+                self._workers_survived,
+                self._worker_died,
+                credentials=self._credentials,
+            )
+        place = Place(self.directory, self.study.name, self.address, self._credentials, insecure=self.endpoint.insecure)
+        employer = Employer(self._demand, self._dismiss)
+        return elastic_fleet(self._fleet_name, place, self.study.fleet, self._n_workers, employer, self._clock)
+
+    def _demand(self, at_most: int) -> Demand:
+        def count() -> Demand:
+            master = self._running_master
+            names = frozenset(session.name for session in master.sessions if session.lost_since is None)
+            return Demand(useful_workers(master, at_most), names, idle_workers(master))
+
+        return self._call(count)
+
+    def _dismiss(self, names: frozenset[str]) -> None:
+        self._post(lambda: self._running_master.dismiss(names, "there is nothing more to do for this worker"))
 
     def _address(self, server: Server, study_id: str) -> MasterAddress:
         return MasterAddress(
@@ -251,6 +302,15 @@ class StudyRun:
             credentials=None if self._credentials is None else str(self._credentials),
             insecure=server.security == "insecure",
         )
+
+    def _listener(self, state: StudyState) -> Callable[[Sequence[Entry]], None]:
+        listener = self.listen(state)
+        return listener if self._metering is None else self._metering.beside(listener, state)
+
+    def _snapshot(self) -> Snapshot:
+        server = self._server
+        assert server is not None
+        return self._call(lambda: snapshot_of(self._running_master, server))
 
     def _describe(self) -> Description:
         return self._description or describe_study(self.study)
@@ -278,12 +338,14 @@ class StudyRun:
         self._post(lambda: self._running_master.release(lambda other: other == name, reason))
 
     def _let_workers_leave(self, master: Master) -> None:
-        """Give workers a moment to hear that it is over, and idle ones, which have heard, time to tear down."""
+        """Give workers a moment to hear that it is over, and idle ones, if they have heard it, time to tear down."""
         began = self._clock.monotonic()
+        # Nobody is told to leave for good when what runs is given up.
+        is_told = master.end == "finished" or not master.scheduler.state.running
         while not master.left.wait(_POLL_S):
             waited = self._clock.monotonic() - began
-            is_anyone_idle = any(not session.running for session in master.sessions)
-            if waited > _TEARDOWN_S or (waited > _FAREWELL_S and not is_anyone_idle):
+            is_anyone_leaving = is_told and any(not session.running for session in master.sessions)
+            if waited > _TEARDOWN_S or (waited > _FAREWELL_S and not is_anyone_leaving):
                 break
 
     def _let_others_leave(self) -> None:

@@ -33,17 +33,19 @@ if TYPE_CHECKING:
     from bohb_service.scheduler.state import StudyState
 
 
-def configure_logging(*, as_json: bool = False, level: int | str = logging.INFO) -> None:
+def configure_logging(*, as_json: bool | None = None, level: int | str = logging.INFO) -> None:
     """Let all loggers of this package write to stderr; a second call replaces the first. Others are left alone.
 
     Args:
-        as_json: One JSON object a line instead of ``time message key=value ...``.
+        as_json: One JSON object a line instead of ``time message key=value ...``; None: where stderr is no terminal.
         level: Least level that is written.
     """
     logger = logging.getLogger("bohb_service")
     for handler in [handler for handler in logger.handlers if isinstance(handler, _StderrHandler)]:
         logger.removeHandler(handler)
     handler = _StderrHandler()
+    if as_json is None:
+        as_json = not sys.stderr.isatty()
     handler.setFormatter(JsonFormatter() if as_json else KeyValueFormatter())
     logger.addHandler(handler)
     logger.setLevel(level)
@@ -194,9 +196,10 @@ class EventLines:
     ) -> dict[str, Any]:
         """Which trial it is, and where."""
         trial = self._state.trials[event.trial]
-        if event.trial.rung == REFIT_RUNG:
-            return {"trial": str(event.trial), "budget": trial.budget}
-        return {"trial": str(event.trial), "bracket": trial.bracket, "budget": trial.budget}
+        place = {"trial": str(event.trial), "lease": event.lease}
+        if event.trial.rung != REFIT_RUNG:
+            place["bracket"] = trial.bracket
+        return {**place, "budget": trial.budget}
 
     def _holder(self, event: TrialCompleted | TrialFailed | TrialRequeued | TrialAbandoned) -> str:
         return self._state.holders[event.lease]

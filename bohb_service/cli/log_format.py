@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from bohb_service.log_context import bound
 from bohb_service.results.plain import strict
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -26,7 +27,7 @@ class KeyValueFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, and the fields of the record."""
+    """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, and fields of process and record."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of strict JSON."""
@@ -38,7 +39,8 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
-        return json.dumps({**fields, **_without(fields, strict(_extra(record)))}, default=str, allow_nan=False)
+        more = strict({**bound(), **_extra(record)})
+        return json.dumps({**fields, **_without(fields, more)}, default=str, allow_nan=False)
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from pathlib import Path
 import click
 
 from bohb_service._version import VERSION
+from bohb_service.cli.doctor import master_doctor
 from bohb_service.cli.edge import guarded, print_json, print_run
-from bohb_service.cli.options import Address, Seconds, option
+from bohb_service.cli.logs import logs
+from bohb_service.cli.options import Address, Listen, Seconds, log_options, option, wants_json
 from bohb_service.errors import StudyError
 
 _EPILOG = """\b
@@ -42,8 +44,15 @@ def main() -> None:
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Workers to start on this machine.",
+    help="Workers to start on this machine; with --fleet the most at once, by default those of the study file.",
 )
+@option(
+    "--fleet",
+    default="local",
+    show_default=True,
+    help="What starts workers: local; or as many as are of use with slurm or dask, by the options of the study file.",
+)
+@option("--print", "as_script", is_flag=True, help="Print what --fleet would submit, and do nothing else.")
 @option(
     "--min-workers",
     type=click.IntRange(min=0),
@@ -92,7 +101,20 @@ def main() -> None:
     show_default=True,
     help="Seconds that a worker whose connection broke may take to come back.",
 )
-@option("--log-json", is_flag=True, help="Log as JSON lines.")
+@option(
+    "--continue-wait",
+    type=Seconds(min=0),
+    default=10.0,
+    show_default=True,
+    help="Seconds that a trial which can be continued waits for a worker that holds its directory, "
+    "where the run directory is not visible to the workers.",
+)
+@option(
+    "--metrics",
+    type=Listen(),
+    help="Show figures for Prometheus at http://HOST:PORT/metrics; HOST is 127.0.0.1 unless given.",
+)
+@log_options
 @_AS_JSON
 @guarded
 def run(
@@ -100,6 +122,8 @@ def run(
     file: Path,
     run_dir: Path | None,
     workers: int,
+    fleet: str,
+    as_script: bool,
     min_workers: int,
     host: str,
     bind: str | None,
@@ -109,7 +133,10 @@ def run(
     insecure: bool,
     lease: float,
     grace: float,
+    continue_wait: float,
+    metrics: tuple[str, int] | None,
     log_json: bool,
+    log_text: bool,
     as_json: bool,
 ) -> None:
     """Run the study in FILE, or go on with it.
@@ -124,9 +151,15 @@ def run(
     from bohb_service.security.credentials import load_credentials
     from bohb_service.study import load_study
 
+    lines_as_json = wants_json(log_json=log_json, log_text=log_text)
     if insecure and credentials is not None:
         raise StudyError("give either --credentials or --insecure")
     study = load_study(file)
+    if as_script:
+        from bohb_service.fleet.choice import fleet_script
+
+        click.echo(fleet_script(fleet, study, run_dir if run_dir is not None else Path("runs") / study.name), nl=False)
+        return
     held = None if credentials is None else load_credentials(credentials, "master")
     endpoint = Endpoint(host, port, bind, held, insecure=insecure, name_server=nameserver)
     directory = run_dir if run_dir is not None else Path("runs") / study.name
@@ -136,9 +169,11 @@ def run(
         workers=workers,
         min_workers=min_workers,
         endpoint=endpoint,
-        terms=Terms.of(lease_s=lease, grace_s=grace),
+        terms=Terms.of(lease_s=lease, grace_s=grace, hold_s=continue_wait),
+        fleet=fleet,
+        metrics=metrics,
     )
-    sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=log_json))
+    sys.exit(watch(study_run, file, n_workers=workers, as_json=as_json, log_json=lines_as_json))
 
 
 @main.command()
@@ -218,6 +253,17 @@ def stop(*, directory: Path, credentials: Path | None) -> None:
 
 
 @main.command()
+@_RUN_DIRECTORY
+@_ADMIN_CREDENTIALS
+@guarded
+def health(*, directory: Path, credentials: Path | None) -> None:
+    """Succeed if the master of the run in DIRECTORY answers; for health checks of containers."""
+    from bohb_service.api.status import check_health
+
+    check_health(directory, credentials)
+
+
+@main.command()
 @click.argument("directory", type=click.Path(path_type=Path), envvar="BOHB_CREDENTIALS")
 @option(
     "--host",
@@ -257,6 +303,27 @@ def credentials(*, directory: Path, hosts: tuple[str, ...], days: int, renew: bo
 
 
 @main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@option("--output", type=click.Path(path_type=Path), help="Folder to make. Default: manifests-NAME.")
+@option("--workers", type=click.IntRange(min=0), default=0, help="How many workers. Default: those of the study file.")
+@guarded
+def manifests(*, file: Path, output: Path | None, workers: int) -> None:
+    """Write the study in FILE as manifests for Kubernetes, with its objective and new credentials."""
+    from bohb_service.api.manifests import write_manifests
+    from bohb_service.study import load_study
+
+    study = load_study(file)
+    folder = output if output is not None else Path(f"manifests-{study.name}")
+    for path in write_manifests(study, folder, workers):
+        click.echo(path)
+    click.echo(
+        f"start it with\n  kubectl apply -k {folder}/job\nor, with workers that stay and can be scaled,\n"
+        f"  kubectl apply -k {folder}/deployment",
+        err=True,
+    )
+
+
+@main.command()
 @guarded
 def schema() -> None:
     """Print the JSON schema of study files, for editors."""
@@ -264,6 +331,9 @@ def schema() -> None:
 
     print_json(study_schema())
 
+
+main.add_command(logs)
+main.add_command(master_doctor)
 
 if __name__ == "__main__":
     main()

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from bohb_service.errors import StudyError
+
 
 def option(name: str, *more: str, **settings: Any) -> Callable[[click.decorators.FC], click.decorators.FC]:
     """A click option with the variable ``BOHB_NAME``, which its help shows.
@@ -17,6 +19,24 @@ def option(name: str, *more: str, **settings: Any) -> Callable[[click.decorators
     """
     variable = "BOHB_" + name.removeprefix("--").replace("-", "_").upper()
     return click.option(name, *more, envvar=variable, show_envvar=True, **settings)
+
+
+def log_options(command: click.decorators.FC) -> click.decorators.FC:
+    """A command with the options that say how log lines read."""
+    as_text = option("--log-text", is_flag=True, help="Log as text, also where stderr is no terminal.")
+    as_json = option("--log-json", is_flag=True, help="Log as JSON lines, also in a terminal.")
+    return as_json(as_text(command))
+
+
+def wants_json(*, log_json: bool, log_text: bool) -> bool | None:
+    """How log lines are to read: as JSON, as text, or None where neither was said.
+
+    Raises:
+        StudyError: Both were.
+    """
+    if log_json and log_text:
+        raise StudyError("give either --log-json or --log-text")
+    return log_json if log_json or log_text else None
 
 
 class Seconds(click.FloatRange):
@@ -46,6 +66,24 @@ class Address(click.ParamType[str]):
         if ":" in host and not (host.startswith("[") and host.endswith("]")):
             self.fail(f"{text!r}: write an IPv6 address in brackets, e.g. [::1]:9090", param, ctx)
         return text
+
+
+class Listen(click.ParamType[tuple[str, int]]):
+    """``PORT`` on loopback, or ``HOST:PORT``; port 0 takes a free one."""
+
+    name = "[host:]port"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Host, without brackets, and port, checked."""
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        host, _, port = text.rpartition(":")
+        if not (port.isascii() and port.isdigit()) or int(port) > 65535 or (":" in text and not host):
+            self.fail(f"{text!r} is no PORT or HOST:PORT, e.g. 9091 or 10.0.0.5:9091", param, ctx)
+        if ":" in host and not (host.startswith("[") and host.endswith("]")):
+            self.fail(f"{text!r}: write an IPv6 address in brackets, e.g. [::1]:9091", param, ctx)
+        return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
 
 
 class Budgets(click.ParamType[tuple[float, ...]]):

@@ -13,7 +13,7 @@ from rich.text import Text
 from bohb_service.cli.blocks import MORE, bar, plain, stack
 from bohb_service.cli.bracket_grid import bracket_grid, width_with_losses
 from bohb_service.cli.summary_view import ORIGINS, STOP_REASONS
-from bohb_service.cli.wording import budget, duration, figure, percent, plural, settings
+from bohb_service.cli.wording import budget, duration, figure, percent, plural, setting, settings
 
 _STATE_STYLES = {"running": "green", "refitting": "cyan", "draining": "yellow", "interrupted": "yellow"}
 _WORKER_STYLES = {"busy": "green", "idle": "dim", "lost": "red"}
@@ -242,10 +242,22 @@ def _problems(status: Status, width: int, most: int | None) -> list[Text]:
     if most is not None:
         lost = lost[-1:] if failures else lost[-most:]
         failures = failures[-(most - len(lost)) :]
-    security, lines = _security(status), failures + lost
+    security, lines = _security(status) + _unfit(status), failures + lost
     for line in lines if most is None else security + lines:
         line.truncate(width, overflow="ellipsis")
     return security + lines
+
+
+def _unfit(status: Status) -> list[Text]:
+    """What none of the connected workers can take."""
+    return [
+        plain(
+            f"no connected worker can take {plural(work['trials'], 'trial')} at budget {budget(work['budget'])}: needs "
+            + ", ".join(f"{name} {setting(need)}" for name, need in work["need"].items()),
+            "yellow",
+        )
+        for work in status.get("unfit", ())
+    ]
 
 
 def _security(status: Status) -> list[Text]:

@@ -228,5 +228,10 @@ def _run_facts(run: Run) -> list[tuple[str, RenderableType]]:
         share = percent(run.share_from_model)
         rows.append(("configurations", f"{n_configurations} evaluated, {share} proposed by the model"))
     rows.append(("spent", f"{figure(run.spent)} times the largest budget"))
+    gained = run.continuation
+    if gained.continued and gained.share is not None:
+        text = f"{gained.continued} of {plural(gained.promoted, 'promoted trial')} ({percent(gained.share)}) went on"
+        text += f" from a checkpoint; saved {figure(gained.saved)} times the largest budget"
+        rows.append(("continued", text))
     rows.append(("stored in", plain(str(run.directory))))
     return rows

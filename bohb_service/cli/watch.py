@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from bohb_service import log_context
 from bohb_service.api.study_run import StudyRun
 from bohb_service.cli.collector import pause_collector, spare_survivors
 from bohb_service.cli.edge import print_run
@@ -68,7 +69,7 @@ class _Signals:
                 signal.signal(number, handler)
 
 
-def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json: bool) -> ExitCode:
+def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json: bool | None) -> ExitCode:
     """Run a study to its end and show it.
 
     Args:
@@ -76,12 +77,13 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
         file: Its file, for the hint how to go on.
         n_workers: Number of local workers; 0 prints how to start others.
         as_json: Print the results as JSON on stdout, and nothing else there.
-        log_json: Log as JSON lines.
+        log_json: Log as JSON lines; None: where stderr is no terminal.
 
     Returns:
         The command's exit code.
     """
     configure_logging(as_json=log_json)
+    log_context.bind(study=run.study.name)
     _warn_of_security(run.endpoint)
     signals = _Signals(run)
     is_live = sys.stdout.isatty() and not as_json
@@ -92,7 +94,7 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
         spare_survivors()
         if run.was_finished:
             click.echo("this study was finished before; to go on with it, raise its `stop` rules", err=True)
-        elif n_workers == 0:
+        elif n_workers == 0 and not run.has_fleet:
             _tell_how_to_join(run)
         if is_live:
             _watch_live(run)

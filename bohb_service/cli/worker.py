@@ -1,6 +1,7 @@
 """The command `bohb-worker`."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bohb_service._version import VERSION
+from bohb_service.cli.doctor import worker_doctor
 from bohb_service.cli.edge import guarded, print_json
 from bohb_service.cli.lines import configure_logging
-from bohb_service.cli.options import Address, Budgets, Seconds, Setting, option
+from bohb_service.cli.options import Address, Budgets, Seconds, Setting, log_options, option, wants_json
 from bohb_service.errors import StudyError
 from bohb_service.exit_codes import ExitCode
 
@@ -21,7 +23,7 @@ log = logging.getLogger("bohb_service.cli")
 
 _EPILOG = """\b
 Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker class; 4 no master for too long;
-75 drained by SIGTERM or SIGUSR1, the lease was given back; 130 interrupted."""
+75 preempted by SIGTERM or SIGUSR1, the lease was given back; 130 interrupted."""
 
 
 @click.group(
@@ -66,7 +68,36 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker
     show_default=True,
     help="Seconds without a master after which the worker gives up.",
 )
-@option("--log-json", is_flag=True, help="Log as JSON lines.")
+@option(
+    "--preempt-grace",
+    type=Seconds(min=0),
+    default=20.0,
+    show_default=True,
+    help="Seconds that the running evaluation has after SIGTERM or SIGUSR1 to save what it has.",
+)
+@option(
+    "--label",
+    "labels",
+    type=Setting(),
+    multiple=True,
+    help="What this worker has of that which trials need, NAME=VALUE; may be repeated. "
+    "Found by itself: gpu, cpus, memory_mb.",
+)
+@option(
+    "--slots",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Run so many workers, one to each GPU where there are any; CUDA_VISIBLE_DEVICES limits which. "
+    "Default: one worker with all that is visible.",
+)
+@option(
+    "--slots-per-gpu",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many slots may share a GPU.",
+)
+@log_options
 @click.version_option(VERSION, prog_name="bohb-worker")
 @click.pass_context
 @guarded
@@ -82,7 +113,12 @@ def main(
     name: str | None,
     scratch: Path | None,
     orphan_timeout: float,
+    preempt_grace: float,
+    labels: tuple[tuple[str, Any], ...],
+    slots: int,
+    slots_per_gpu: int,
     log_json: bool,
+    log_text: bool,
 ) -> None:
     """Evaluate jobs of a study until it ends.
 
@@ -98,12 +134,20 @@ def main(
     if insecure and credentials is not None:
         raise StudyError("give either --credentials or --insecure")
     from bohb_service.api.find_master import by_run_directory
+    from bohb_service.parent import follow_parent
     from bohb_service.rpc.access import Access
     from bohb_service.rpc.locate import ByNameServer, Connect
     from bohb_service.security.credentials import load_credentials
-    from bohb_service.worker.command import run_worker
+    from bohb_service.worker.command import default_name, run_worker
+    from bohb_service.worker.slots import PARENT, plan_slots, run_slots
 
-    configure_logging(as_json=log_json)
+    has = _checked_labels(labels)
+    if slots:
+        planned = plan_slots(slots, slots_per_gpu, name or default_name(), has)
+        sys.exit(run_slots(planned, [sys.executable, "-m", "bohb_service.cli.worker", *sys.argv[1:]]))
+    if parent := os.environ.pop(PARENT, ""):
+        follow_parent(int(parent))
+    configure_logging(as_json=wants_json(log_json=log_json, log_text=log_text))
     if insecure:
         log.warning("insecure: any master that answers gives jobs to this worker; use --credentials instead")
     connect: Connect
@@ -113,7 +157,31 @@ def main(
         held = None if credentials is None else load_credentials(credentials, "worker")
         connect = ByNameServer(nameserver or "", study or "", Access("worker", held, insecure=insecure))
     logs = run_dir / "logs" if run_dir is not None and (run_dir / "logs").is_dir() else None
-    sys.exit(run_worker(connect, spec=spec, name=name, scratch=scratch, orphan_timeout_s=orphan_timeout, logs=logs))
+    sys.exit(
+        run_worker(
+            connect,
+            spec=spec,
+            name=name,
+            scratch=scratch,
+            orphan_timeout_s=orphan_timeout,
+            grace_s=preempt_grace,
+            logs=logs,
+            labels=has,
+        )
+    )
+
+
+def _checked_labels(labels: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    """The labels by name, as a study file may ask for them."""
+    if not labels:
+        return {}
+    from bohb_service.study.sections import check_needs
+
+    try:
+        (checked,) = check_needs(dict(labels))
+    except ValueError as error:
+        raise StudyError(f"--label {error}") from error
+    return dict(checked)
 
 
 @main.command("list")
@@ -191,6 +259,8 @@ def _tell_step(step: "Step") -> None:
     place = f"[{step.number}/{step.total}] configuration {done.configuration} at budget {budget(done.budget)}"
     click.echo(f"{place}{f' ({what})' if what else ''}: {how} in {duration(done.seconds)}", err=True)
 
+
+main.add_command(worker_doctor)
 
 if __name__ == "__main__":
     main()

@@ -7,12 +7,10 @@ master of the run, which counts them as its own.
 
 import contextlib
 import logging
-import os
 import secrets
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,21 +20,20 @@ import psutil
 from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, WorkerSpecError
 from bohb_service.exit_codes import ExitCode
+from bohb_service.fleet.fleet import WORKER_MODULE, worker_command, worker_environment
+from bohb_service.fleet.last_words import last_words
 from bohb_service.journal.run_directory import RunDirectory
 
 log = logging.getLogger("bohb_service.fleet")
 
-_MODULE = "bohb_service.cli.worker"
-
 ORPHAN_SECONDS = 300.0
 """How long local workers hold what they have when their master was killed."""
 
+GRACE_SECONDS = 3.0
+"""How long evaluations of local workers may take to save when they are told to end; less than `stop` waits."""
+
 RESTART_SECONDS = (0.0, 0.5, 2.0, 5.0, 15.0)
 _HEALTHY_SECONDS = 30.0
-_TAIL_BYTES = 2000
-_READ_BYTES = 64_000
-_ERROR, _ESCAPED_NEWLINE = " ERROR ", "\\n"
-"""Of a line that a worker logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ def find_local_workers(directory: RunDirectory) -> list[LocalWorker]:
     place = str(directory.path.resolve())
     for process in sorted(psutil.process_iter(["cmdline", "create_time"]), key=lambda p: p.info["create_time"] or 0.0):
         arguments = process.info["cmdline"] or []
-        if _MODULE in arguments and place in arguments and "--name" in arguments[:-1]:
+        if WORKER_MODULE in arguments and place in arguments and "--name" in arguments[:-1]:
             name = arguments[arguments.index("--name") + 1]
             worker = LocalWorker(name, process)
             # A child that was forked and runs no program of its own yet has its parent's command line.
@@ -175,15 +172,20 @@ class LocalFleet:
 
     def _spawn(self, slot: _Slot) -> None:
         name = f"{local_prefix()}{secrets.token_hex(3)}"
-        command = [sys.executable, "-m", _MODULE, "--run-dir", str(self._directory.path.resolve())]
-        command += ["--name", name, "--orphan-timeout", f"{ORPHAN_SECONDS:g}"]
+        command = worker_command(self._directory, name)
+        command += ["--orphan-timeout", f"{ORPHAN_SECONDS:g}", "--preempt-grace", f"{GRACE_SECONDS:g}"]
         if self._credentials is not None:
             command += ["--credentials", str(self._credentials)]
         try:
             self._directory.logs.mkdir(parents=True, exist_ok=True)
             with self._log(name).open("ab") as output:
                 child = subprocess.Popen(  # noqa: S603  (our own program)
-                    command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    env=worker_environment(),
                 )
         except OSError as error:  # e.g. out of file descriptors for a moment
             log.warning("worker not started", extra={"worker": name, "error": str(error)})
@@ -208,6 +210,9 @@ class LocalFleet:
         if code == 0:
             slot.is_done = True
             return
+        if code == ExitCode.TRY_AGAIN:  # somebody has preempted it, which says nothing of how well it works
+            slot.since = now
+            return
         if now - slot.since > _HEALTHY_SECONDS:
             slot.restarts = 0
         if code == ExitCode.USAGE or slot.restarts >= len(RESTART_SECONDS):
@@ -223,17 +228,10 @@ class LocalFleet:
         return self._directory.logs / f"{name}.worker.log"
 
     def _why(self, name: str) -> str:
-        """The last error that a worker has logged, without its traceback; else the end of what it printed."""
         path = self._log(name)
-        printed = b""
         with contextlib.suppress(OSError), path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - _READ_BYTES))
-            printed = file.read()
-        lines = printed.decode(errors="replace").splitlines()
-        errors = [line.partition(_ERROR)[2] for line in lines if _ERROR in line]
-        if errors:
-            return f"{errors[-1].partition(_ESCAPED_NEWLINE)[0]} (more in {path})"
-        return printed[-_TAIL_BYTES:].decode(errors="replace").strip()
+            return last_words(file, str(path))
+        return ""
 
     @staticmethod
     def _signal(worker: LocalWorker, number: signal.Signals) -> None:

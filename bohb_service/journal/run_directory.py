@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import socket
 from collections.abc import Iterator
@@ -52,6 +53,11 @@ class MasterAddress:
     insecure: bool = False
 
 
+def output_file(worker: str) -> str:
+    """The name of the file with the output of a worker's objectives."""
+    return f"{re.sub(r'[^A-Za-z0-9._-]', '_', worker)}.log"
+
+
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
     """Paths of one run.
@@ -76,6 +82,10 @@ class RunDirectory:
     def logs(self) -> Path:
         """Folder of the workers' logs."""
         return self.path / "logs"
+
+    def log_of(self, worker: str) -> Path:
+        """The file with the output of a worker's objectives, if the worker sees this directory."""
+        return self.logs / output_file(worker)
 
     @property
     def address_file(self) -> Path:

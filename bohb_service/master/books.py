@@ -13,6 +13,8 @@ from bohb_service.scheduler.replies import Job, Reply
 from bohb_service.scheduler.scheduler import Scheduler, Transition
 
 if TYPE_CHECKING:
+    from bohb_service.master.placement import Placement
+    from bohb_service.master.sessions import Session
     from bohb_service.rpc.messages import Report
 
 _KEPT_FAILURES = 20
@@ -26,16 +28,21 @@ class Books:
         committer: Makes events durable.
         clock: Time.
         term_s: Length of a lease, in seconds.
+        placement: Which worker should continue which trial.
 
     Attributes:
+        placement: As given.
         scheduler: The scheduler.
         leases: The current leases.
         failures: The last failed trials.
         reports: The last curve point of each current lease that has one.
     """
 
-    def __init__(self, scheduler: Scheduler, committer: Committer, clock: Clock, term_s: float) -> None:
+    def __init__(
+        self, scheduler: Scheduler, committer: Committer, clock: Clock, term_s: float, placement: "Placement"
+    ) -> None:
         self.scheduler = scheduler
+        self.placement = placement
         self.leases = LeaseTable(term_s)
         self.failures: deque[TrialFailed] = deque(maxlen=_KEPT_FAILURES)
         self.reports: dict[int, Report] = {}
@@ -53,6 +60,7 @@ class Books:
         if transition.events:
             at = self._clock.now()
             self._committer.add([(at, event) for event in transition.events])
+            self.placement.take(transition.events, self._clock.monotonic())
         return transition
 
     def note(self, fact: WorkerJoined | WorkerLeft) -> None:
@@ -60,11 +68,13 @@ class Books:
         self.scheduler.state.apply(fact)
         self._committer.add([(self._clock.now(), fact)])
 
-    def ask(self, worker: str) -> Reply:
-        """Lease the next job to a worker, if there is one."""
-        reply = self.handle(Ask(worker))
+    def ask(self, session: "Session") -> Reply:
+        """Lease the next job for a worker to it, if there is one."""
+        now = self._clock.monotonic()
+        first, later = self.placement.wishes(session, now)
+        reply = self.handle(Ask(session.name, session.info.labels, first, later))
         if isinstance(reply, Job):
-            self.leases.grant(reply.lease, worker, self._clock.monotonic())
+            self.leases.grant(reply.lease, session.name, now)
         return reply
 
     def end_lease(self, lease: int, outcome: Outcome) -> bool:

@@ -54,15 +54,30 @@ class Dispatcher:
     def serve(self) -> None:
         """Answer those who wait with jobs as far as there are any, then see that enough is proposed."""
         needs_suggestion = False
-        while (waiting := self._sessions.first_waiting()) is not None:
-            session, pending = waiting
+        # All that cannot take the same trials find nothing once one of them has found nothing.
+        idle: set[tuple[tuple[bool, ...], str]] = set()
+        for session, pending in self._sessions.waiting():
+            kind = self._kind(session)
+            if kind in idle:
+                continue
             jobs, reply = self._assign(session, pending)
             if jobs or isinstance(reply, Stop):
                 self._answer(session, jobs)
             else:
-                needs_suggestion = isinstance(reply, Wait) and reply.needs_suggestion
-                break
+                needs_suggestion |= isinstance(reply, Wait) and reply.needs_suggestion
+                if not self._tells_workers_apart:
+                    break
+                idle.add(kind)
         self.propose(self._sessions.n_waiting if needs_suggestion else 0)
+
+    @property
+    def _tells_workers_apart(self) -> bool:
+        return bool(self._books.scheduler.settings.needs.rules) or self._books.placement.has_holds
+
+    def _kind(self, session: Session) -> tuple[tuple[bool, ...], str]:
+        """Equal for workers that are handed the same jobs."""
+        ability = self._books.scheduler.settings.needs.ability(session.info.labels)
+        return ability, self._books.placement.place_of(session) if self._books.placement.has_holds else ""
 
     def propose(self, n_waiting: int) -> None:
         """Ask for suggestions: for so many that wait for one now, and some ahead of demand."""
@@ -81,7 +96,7 @@ class Dispatcher:
         reply: Reply | None = None
         at_most = pending.max_jobs
         while len(jobs) < at_most:
-            reply = self._books.ask(session.name)
+            reply = self._books.ask(session)
             if not isinstance(reply, Job):
                 break
             jobs.append(reply)

@@ -26,29 +26,27 @@ from bohb_service.master.books import Books
 from bohb_service.master.committer import Committer, Entry
 from bohb_service.master.dispatcher import Dispatcher
 from bohb_service.master.pace import MAX_PREFETCH
+from bohb_service.master.placement import Placement
 from bohb_service.master.presence import Presence
 from bohb_service.master.proposer import Proposer
 from bohb_service.master.sessions import Pending, Session, Sessions
 from bohb_service.master.status import status_of
-from bohb_service.master.terms import StudyFacts, Terms, registration_of
+from bohb_service.master.terms import StudyFacts, Terms, about_of, registration_of
 from bohb_service.optimizer.observation import Suggestion
 from bohb_service.optimizer.sampler import Sampler
+from bohb_service.rpc.about import About
 from bohb_service.rpc.messages import FAULT, Answer, Registration, Request, WorkerInfo
 from bohb_service.scheduler.commands import Halt, Suggest
 from bohb_service.scheduler.outcomes import Outcome, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.scheduler import Scheduler
+from bohb_service.study.worker_name import is_same_class
 
 log = logging.getLogger("bohb_service.master")
 
 _SHOWN_LEASES = 10
 
 End = Literal["finished", "interrupted", "failed"]
-
-
-def is_same_class(one: str, other: str) -> bool:
-    """Whether two worker specs may name the same class: equal, or files of the same name in different places."""
-    return one == other or (".py:" in one and one.rpartition("/")[2] == other.rpartition("/")[2])
 
 
 class Master:
@@ -114,7 +112,8 @@ class Master:
             self._deliver,
             lambda error: post(lambda: self.fail(error)),
         )
-        self.books = Books(scheduler, self._committer, clock, self.terms.lease_s)
+        placement = Placement(scheduler.state, self.sessions, self.terms.hold_s)
+        self.books = Books(scheduler, self._committer, clock, self.terms.lease_s, placement)
         self._presence = Presence(self.books, self.sessions, self.terms, clock)
         self._dispatcher = Dispatcher(self.books, self.sessions, self._proposer, self._answer)
 
@@ -184,6 +183,7 @@ class Master:
             return
         now = self._clock.monotonic()
         self.sessions.heard(session, now)
+        self.books.placement.heard(session, request.place)
         if session.pending is not None and session.pending.seq == request.seq:
             session.pending.reply = reply
             return
@@ -276,6 +276,10 @@ class Master:
         """What is going on, as plain values."""
         return status_of(self, self._clock.monotonic())
 
+    def about(self, peer: str) -> About:
+        """What this master is, for a peer of this address."""
+        return about_of(self.facts, self._clock.now(), peer)
+
     def drain(self) -> None:
         """Hand out nothing more; end when nothing runs. The study can go on later."""
         if not self.is_draining:
@@ -288,6 +292,21 @@ class Master:
         self.is_draining = True
         self._finish("interrupted")
 
+    def now(self) -> float:
+        """The time by which sessions are judged, monotonic seconds."""
+        return self._clock.monotonic()
+
+    def dismiss(self, names: frozenset[str], reason: str) -> None:
+        """Let workers go that have nothing to do.
+
+        Args:
+            names: Who may go; one that has got a job meanwhile stays.
+            reason: What they are told.
+        """
+        for session in filter(None, map(self.sessions.named, names)):
+            if session.is_idle and self.error is None:
+                self._answer(session, (), reason)
+
     # -- inside ----------------------------------------------------------------------------------------------
 
     def _take(self, session: Session, lease: int, outcome: Outcome) -> None:
@@ -298,8 +317,7 @@ class Master:
         if is_new and not isinstance(outcome, Released):
             session.n_finished += 1
             session.busy_s += outcome.seconds
-            trial = self.scheduler.state.trial_of(lease)
-            if trial is not None:
+            if (trial := self.scheduler.state.trial_of(lease)) is not None:
                 self._dispatcher.pace.record(trial.budget, outcome.seconds)
 
     def _complain(self, message: str, fields: dict[str, Any]) -> None:
@@ -327,7 +345,7 @@ class Master:
     def _serve_waiting(self) -> None:
         """Hand out what can be handed out, then see that enough is proposed and whether all is done."""
         if self._is_drained():
-            for session in self.sessions.waiting():
+            for session, _ in self.sessions.waiting():
                 self._answer(session, ())
         elif not self.is_draining:
             if self._min_workers:
@@ -345,12 +363,14 @@ class Master:
     def _is_drained(self) -> bool:
         return self.is_draining and self.scheduler.state.running == 0
 
-    def _answer(self, session: Session, jobs: tuple[Job, ...]) -> None:
+    def _answer(self, session: Session, jobs: tuple[Job, ...], stop: str | None = None) -> None:
         """Answer a session's exchange as soon as everything so far is durable."""
         pending = self.sessions.unpark(session)
         if pending is None:
             return
-        answer = Answer(pending.acks, jobs, pending.lost, self._dispatcher.prefetch, self._stop_text())
+        over = self.books.placement.take_over(session)
+        stop = stop or self._stop_text()
+        answer = Answer(pending.acks, jobs, pending.lost, self._dispatcher.prefetch, stop, over)
         session.answered = (pending.seq, answer)
         self._committer.when_durable(lambda: pending.reply(answer))
 

@@ -218,7 +218,7 @@ def _checked_meta(journal: SqliteJournal, study: Study, path: Path) -> dict[str,
         changes = "; ".join(f"{key} was {_short(before.get(key))}, now {_short(now[key])}" for key in keys)
         raise RunMismatchError(
             f"{path} holds another study ({changes}); choose another --run-dir, or undo the change: "
-            "only stop and limits may change between a run and its resumption"
+            f"only {', '.join(sorted(MAY_CHANGE))} may change between a run and its resumption"
         )
     return meta
 

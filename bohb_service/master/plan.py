@@ -6,9 +6,11 @@ from typing import Any
 from bohb_service.optimizer.brackets import Schedule
 from bohb_service.optimizer.methods import sampler_of, schedule_of
 from bohb_service.optimizer.sampler import Sampler
-from bohb_service.scheduler.scheduler import Settings
+from bohb_service.scheduler.needs import NeedRule, Needs
+from bohb_service.scheduler.settings import Settings
 from bohb_service.scheduler.stopping import StopRules
 from bohb_service.study import Study
+from bohb_service.study.sections import MIN_BUDGET
 
 
 def schedule_for(study: Study) -> Schedule:
@@ -45,6 +47,17 @@ def settings_for(study: Study, *, offers_refit: bool) -> Settings:
         max_budget=schedule.bracket(0)[-1].budget,
         seed=study.seed,
         refit=study.refit and offers_refit,
+        needs=needs_for(study),
+    )
+
+
+def needs_for(study: Study) -> Needs:
+    """What the trials of a study need of a worker."""
+    return Needs(
+        tuple(
+            NeedRule(rule.get(MIN_BUDGET, 0.0), {name: need for name, need in rule.items() if name != MIN_BUDGET})
+            for rule in study.needs
+        )
     )
 
 

@@ -44,6 +44,7 @@ class Session:
         pending: Its unanswered exchange, or None.
         answered: Number and answer of its last answered exchange.
         lost_since: When its connection broke, monotonic seconds, or None.
+        idle_since: When it first asked for a job and had none, monotonic seconds, or None.
         n_finished: Number of outcomes it delivered.
         busy_s: Seconds of evaluation that it reported.
     """
@@ -55,6 +56,7 @@ class Session:
     pending: Pending | None = None
     answered: tuple[int, Answer] | None = None
     lost_since: float | None = None
+    idle_since: float | None = None
     n_finished: int = 0
     busy_s: float = 0.0
 
@@ -62,6 +64,11 @@ class Session:
     def name(self) -> str:
         """The worker's name."""
         return self.info.worker
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has nothing to do and waits for a job."""
+        return self.pending is not None and self.pending.max_jobs > 0 and not self.running
 
     @property
     def is_process_gone(self) -> bool:
@@ -177,6 +184,8 @@ class Sessions:
         """Keep an exchange until it is answered."""
         self.unpark(session)
         session.pending = pending
+        if session.idle_since is None or pending.acks or not session.is_idle:
+            session.idle_since = session.seen
         self._parked[session.key] = session
         if pending.max_jobs:
             self._waiting[session.key] = session
@@ -193,14 +202,21 @@ class Sessions:
         """Number of sessions whose unanswered exchange could take a job."""
         return len(self._waiting)
 
-    def first_waiting(self) -> tuple[Session, Pending] | None:
-        """The session that has waited longest for a job, with its exchange; or None."""
-        session = next(iter(self._waiting.values()), None)
-        return None if session is None or session.pending is None else (session, session.pending)
+    def waiting(self) -> Iterator[tuple[Session, Pending]]:
+        """All sessions whose unanswered exchange could take a job, with it, longest waiting first.
 
-    def waiting(self) -> list[Session]:
-        """All sessions whose unanswered exchange could take a job, longest waiting first."""
-        return list(self._waiting.values())
+        Those that are there when the iteration begins; each may be answered before the next is asked for.
+        """
+        first = next(iter(self._waiting.values()), None)
+        while first is not None and first.pending is not None:
+            before = first
+            yield first, first.pending
+            first = next(iter(self._waiting.values()), None)
+            if first is before:  # it was not answered: only now a copy is worth its price
+                break
+        for session in list(self._waiting.values())[1:]:
+            if session.pending is not None:
+                yield session, session.pending
 
     def overdue(self, now: float) -> list[Session]:
         """Sessions whose unanswered exchange has waited as long as it may."""

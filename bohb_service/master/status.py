@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from bohb_service._version import VERSION
 from bohb_service.scheduler.bracket import Bracket
 from bohb_service.scheduler.scheduler import Scheduler
 from bohb_service.scheduler.state import StudyState
@@ -25,26 +26,23 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
         now: Monotonic time, seconds.
 
     Returns:
-        Plain values with the keys ``study``, ``study_id``, ``state`` (``running``, ``draining``, ``refitting`` or
-        ``finished``), ``stop_reason``, ``elapsed_s``, ``eta_s`` (None when unknown), those of `progress_of`,
+        Plain values with the keys ``study``, ``study_id``, ``version`` (of this package), ``state`` (``running``,
+        ``draining``, ``refitting`` or ``finished``), ``stop_reason``, ``elapsed_s``, ``eta_s`` (None when unknown),
+        those of `progress_of`,
         ``min_workers`` (how many workers must join before the study begins; 0 once they have), ``workers``, the last
-        ``lost_workers`` and ``failures``, and ``foreign_leases`` (those of another history of the study that workers
+        ``lost_workers`` and ``failures``, ``unfit`` (trials that none of the connected workers can take: ``budget``,
+        ``trials`` and what they ``need``), and ``foreign_leases`` (those of another history of the study that workers
         have told of).
     """
     scheduler = master.scheduler
     state = scheduler.state
-    if scheduler.is_finished:
-        phase = "finished"
-    elif state.stop_reason is not None:
-        phase = "refitting"
-    else:
-        phase = "draining" if master.is_draining else "running"
     elapsed_s = master.elapsed_s
-    done = _share_done(scheduler, elapsed_s, master.facts.seconds_limit)
+    done = share_done(scheduler, elapsed_s, master.facts.seconds_limit)
     return {
         "study": master.facts.study,
         "study_id": master.facts.study_id,
-        "state": phase,
+        "version": VERSION,
+        "state": phase_of(master),
         "stop_reason": state.stop_reason,
         "elapsed_s": elapsed_s,
         "eta_s": elapsed_s * (1 - done) / done if done >= _TELLING_SHARE and state.stop_reason is None else None,
@@ -53,12 +51,34 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
         "min_workers": master.min_workers,
         "workers": [_worker(session, master.books, now) for session in master.sessions],
         "lost_workers": [{"name": event.worker, "reason": event.reason} for event in state.lost_workers],
+        "unfit": _unfit(scheduler, list(master.sessions)),
         "foreign_leases": master.n_foreign,
         "failures": [
             {"trial": str(event.trial), "reason": event.reason, "message": event.message}
             for event in master.books.failures
         ],
     }
+
+
+def _unfit(scheduler: Scheduler, sessions: "list[Session]") -> list[dict[str, Any]]:
+    """Open work that no connected worker can take; nothing while there is no worker, which says enough."""
+    needs = scheduler.settings.needs
+    if not sessions or not needs.rules:
+        return []
+    return [
+        {"budget": budget, "trials": count, "need": dict(needs.at(budget))}
+        for budget, count in sorted(scheduler.open_work().items())
+        if not any(needs.fits(budget, session.info.labels) for session in sessions)
+    ]
+
+
+def phase_of(master: "Master") -> str:
+    """What a master is at: ``running``, ``draining``, ``refitting`` or ``finished``."""
+    if master.scheduler.is_finished:
+        return "finished"
+    if master.scheduler.state.stop_reason is not None:
+        return "refitting"
+    return "draining" if master.is_draining else "running"
 
 
 def progress_of(scheduler: Scheduler) -> dict[str, Any]:
@@ -131,6 +151,7 @@ def _worker(session: "Session", books: "Books", now: float) -> dict[str, Any]:
         "name": session.name,
         "host": session.info.host,
         "pid": session.info.pid,
+        "version": session.info.version,
         "state": "lost" if session.lost_since is not None else doing,
         "trials": [
             {
@@ -148,8 +169,14 @@ def _worker(session: "Session", books: "Books", now: float) -> dict[str, Any]:
     }
 
 
-def _share_done(scheduler: Scheduler, elapsed_s: float, seconds_limit: float | None) -> float:
-    """How much of the study is done, by the stopping rule that is nearest; 0 when nothing says."""
+def share_done(scheduler: Scheduler, elapsed_s: float, seconds_limit: float | None) -> float:
+    """How much of the study is done, by the stopping rule that is nearest; 0 when nothing says.
+
+    Args:
+        scheduler: State of the study.
+        elapsed_s: Its working time so far, in seconds.
+        seconds_limit: Working time after which the search ends, or None.
+    """
     rules, state = scheduler.settings.stop, scheduler.state
     shares = []
     if rules.brackets:

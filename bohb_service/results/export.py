@@ -43,11 +43,12 @@ def run_to_dict(run: "Run") -> dict[str, Any]:
         - ``requeues``: number of leases without a result by reason;
         - ``lost_workers``: a list of ``name``, ``reason``, the last ones; ``n_lost_workers``: how often one was lost;
         - ``wall_s``, ``spent``: numbers; ``utilisation``, ``share_from_model``: numbers in [0, 1] or None;
+        - ``continuation``: ``promoted`` and ``continued``, numbers of trials, and the budget that was ``saved``;
         - ``trajectory``: the incumbent over time, a list of ``seconds``, ``spent``, ``budget``, ``loss``, ``trial``;
         - ``trials``: a list of ``trial``, ``configuration``, ``bracket``, ``rung``, ``budget``, ``state`` (``queued``,
           ``leased``, ``completed``, ``failed``, ``abandoned``), ``loss``, ``origin``, ``config``, ``attempts``,
           ``worker``, ``started_at``, ``finished_at``, ``seconds``, ``info``, ``reason``, ``message``, ``detail``,
-          ``curve`` (a list of ``[step, loss]``).
+          ``curve`` (a list of ``[step, loss]``), ``continued_from``.
     """
     return {**run_outline(run), "trials": [trial_to_dict(trial) for trial in run.trials]}
 
@@ -84,6 +85,7 @@ def run_outline(run: "Run") -> dict[str, Any]:
             "utilisation": run.utilisation,
             "share_from_model": run.share_from_model,
             "spent": run.spent,
+            "continuation": _plain(run.continuation),
             "trajectory": [_plain(point) for point in run.incumbent_trajectory()],
         }
     )
@@ -117,6 +119,7 @@ def run_to_status(run: "Run") -> dict[str, Any]:
         {
             "study": run.name,
             "study_id": run.study_id,
+            "version": run.version,
             "state": run.state,
             "stop_reason": run.stop_reason,
             "elapsed_s": run.wall_s,
@@ -139,6 +142,7 @@ def run_to_status(run: "Run") -> dict[str, Any]:
             "min_workers": 0,
             "workers": [],
             "lost_workers": [_plain(worker) for worker in run.lost_workers],
+            "unfit": [],
             "foreign_leases": None,
             "failures": [
                 {"trial": trial.trial, "reason": trial.reason, "message": trial.message}

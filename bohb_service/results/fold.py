@@ -37,6 +37,7 @@ class _Row:
     message: str = ""
     detail: str = ""
     curve: Curve = ()
+    continued_from: float = 0.0
 
 
 class Fold:
@@ -117,6 +118,7 @@ class Fold:
         row.finished_at = at
         if isinstance(event, TrialCompleted):
             row.info, row.reason, row.message = event.info, "", ""
+            row.continued_from = event.continued_from
         else:
             row.reason, row.message = event.reason, event.message
         if isinstance(event, TrialFailed):
@@ -167,6 +169,7 @@ class Fold:
             message=row.message,
             detail=row.detail,
             curve=row.curve,
+            continued_from=row.continued_from,
         )
 
     def _rung(self, bracket: Bracket, rung: int) -> RungResult:

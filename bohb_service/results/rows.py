@@ -26,13 +26,14 @@ class TrialResult:
         config: Values of its active hyperparameters.
         reason: Kind of the failure, or of the last loss of an abandoned trial; else empty.
         message: What happened then, on one line; else empty.
-        detail: Traceback or last output of a failure; may be empty.
+        detail: Last output and traceback of a failure; may be empty.
         attempts: Leases that used up an attempt, the current one included.
         worker: Holder of the lease that ended it, or else of the last lease.
         seconds: Wall time of the evaluation, or None without a result.
         started_at: When that lease began, seconds since the epoch.
         finished_at: When it ended the trial, seconds since the epoch; None while the trial is not over.
         curve: Learning-curve points ``(step, loss)``.
+        continued_from: The budget that was not spent again, since it went on from a checkpoint; 0 if it began anew.
     """
 
     trial: str
@@ -54,6 +55,27 @@ class TrialResult:
     message: str = ""
     detail: str = ""
     curve: Curve = ()
+    continued_from: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What promoted trials gained from the trials before them.
+
+    Attributes:
+        promoted: Promoted trials that completed.
+        continued: Those of them that went on from a checkpoint.
+        saved: The budget of earlier rungs that they did not spend again, in units of the largest budget.
+    """
+
+    promoted: int
+    continued: int
+    saved: float
+
+    @property
+    def share(self) -> float | None:
+        """The share of promoted trials that continued, in [0, 1]; None without any."""
+        return self.continued / self.promoted if self.promoted else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +171,7 @@ class FailureGroup:
         count: How many trials failed in this way.
         message: The most frequent message among them, the earliest of equals.
         trial: The first trial that failed with it.
-        detail: Traceback or last output of that trial.
+        detail: Last output and traceback of that trial.
     """
 
     reason: str

@@ -1,5 +1,6 @@
 """A run as it is in its directory."""
 
+import math
 import os
 import socket
 from collections import Counter
@@ -14,6 +15,7 @@ from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.results.fold import Fold
 from bohb_service.results.rows import (
+    Continuation,
     FailureGroup,
     IncumbentResult,
     LostWorker,
@@ -101,6 +103,15 @@ class Run:
         """How many of the trials are in a state."""
         return sum(trial.state is state for trial in self.trials)
 
+    @property
+    def continuation(self) -> Continuation:
+        """What promoted trials gained from the trials before them."""
+        before = {(rung.bracket, rung.rung): rung.budget for rung in self.rungs}
+        promoted = [trial for trial in self.trials if trial.rung and trial.state is TrialState.COMPLETED]
+        # What a preempted attempt had done beyond its last promotion is not the promotion's merit.
+        saved = [min(trial.continued_from, before[trial.bracket, trial.rung - 1]) for trial in promoted]
+        return Continuation(len(promoted), sum(each > 0 for each in saved), math.fsum(saved) / self.study.fidelity.max)
+
     def incumbent_trajectory(self, budget: float | None = None) -> list[TrajectoryPoint]:
         """The incumbent over time, one point for each change, ending with the present one.
 
@@ -129,8 +140,8 @@ class Run:
 
         Returns:
             The keys of `bohb_service.master.status.status_of`, with the ``state`` of this object, no workers, and all
-            ``brackets``; and ``failures``, the last few: ``trial``, ``reason``, ``message``. The master alone knows
-            ``foreign_leases``: None.
+            ``brackets``; and ``failures``, the last few: ``trial``, ``reason``, ``message``. The ``version`` is the
+            one that began the run. The master alone knows ``foreign_leases``: None.
         """
         from bohb_service.results.export import run_to_status
 

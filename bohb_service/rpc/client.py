@@ -5,6 +5,7 @@ from typing import Any
 
 from bohb_service.errors import CredentialsError, MasterUnreachableError, ProtocolError, UnknownSessionError
 from bohb_service.rpc import wire
+from bohb_service.rpc.about import About, from_plain
 from bohb_service.rpc.access import Access
 from bohb_service.rpc.line import Line
 from bohb_service.rpc.locate import Connect
@@ -118,6 +119,15 @@ class MasterClient:
             MasterUnreachableError: The master could not be told.
         """
         self._caller.call("goodbye", wire.pack_goodbye(self._session, unstarted, reason))
+
+    def about(self) -> About:
+        """What the master is; the worker need not be registered.
+
+        Raises:
+            MasterUnreachableError: There is no master now.
+            ProtocolError: The master is of a version that does not tell.
+        """
+        return from_plain(self._caller.call("about"))
 
     def close(self) -> None:
         """Close the connection; the next call makes a new one."""

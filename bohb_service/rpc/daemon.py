@@ -17,7 +17,7 @@ from bohb_service.rpc import frames
 from bohb_service.rpc.connection import Connection
 from bohb_service.rpc.frames import FrameError, Head
 from bohb_service.rpc.gate import Gate, GateError
-from bohb_service.rpc.handshakes import MAX_HANDSHAKES, Handshakes
+from bohb_service.rpc.handshakes import MAX_HANDSHAKES, MAX_NEW, Handshakes
 from bohb_service.rpc.loop import SPARE_DESCRIPTORS, EventLoop
 from bohb_service.rpc.pyro import ADMIN_OBJECT, GATE_OBJECT, MASTER_OBJECT, raise_descriptor_limit
 from bohb_service.rpc.serialisers import MSGPACK, UNREADABLE, dumps_for_stock_clients
@@ -30,6 +30,31 @@ IDLE_S = 180.0
 _MAX_CONNECTIONS = 16384
 
 _LONGEST_ROUND_S = 2.0
+
+_LEAST_HANDSHAKES = MAX_NEW + 64
+
+
+def share_descriptors(limit: int) -> tuple[int, int]:
+    """How many connections and how many handshakes there may be at once.
+
+    Where there are few descriptors, as in containers with a limit of 1024, both get half of them.
+
+    Args:
+        limit: How many files this process may have open.
+
+    Raises:
+        TransportError: There are too few to serve anybody; the message says what to do.
+    """
+    free = limit - SPARE_DESCRIPTORS
+    handshakes = min(MAX_HANDSHAKES, free // 2)
+    if handshakes < _LEAST_HANDSHAKES:
+        least = 2 * _LEAST_HANDSHAKES + SPARE_DESCRIPTORS
+        raise TransportError(
+            f"this process may have only {limit} files open, too few to serve workers; allow at least {least}, "
+            "e.g. with `ulimit -n`, or the option `ulimits` of a container"
+        )
+    return min(_MAX_CONNECTIONS, free - handshakes), handshakes
+
 
 _NEEDS_ROLE: Mapping[str, Role] = {MASTER_OBJECT: "worker", ADMIN_OBJECT: "admin"}
 """Which role may call an object; one that is not listed may be called by all who are admitted."""
@@ -92,7 +117,9 @@ class LoopDaemon(server.Daemon):  # type: ignore[misc]  # Pyro5 is untyped
     ) -> None:
         self._check_address(address, port)
         # Made first: nothing is left open when the credentials cannot be used.
-        handshakes = None if credentials is None else Handshakes(server_context(credentials), _awake(clock))
+        n_connections, n_handshakes = share_descriptors(raise_descriptor_limit())
+        context = None if credentials is None else server_context(credentials)
+        handshakes = None if context is None else Handshakes(context, _awake(clock), n_handshakes)
         before, config.SERVERTYPE = config.SERVERTYPE, "multiplex"
         try:
             super().__init__(host=address, port=port)
@@ -110,7 +137,7 @@ class LoopDaemon(server.Daemon):  # type: ignore[misc]  # Pyro5 is untyped
             handshakes=handshakes,
             tokens=None if credentials is None else credentials.tokens,
             idle_s=idle_s,
-            max_connections=min(_MAX_CONNECTIONS, raise_descriptor_limit() - MAX_HANDSHAKES - SPARE_DESCRIPTORS),
+            max_connections=n_connections,
         )
         self.loop.handler = self
         self._methods: dict[str, frozenset[str]] = {core.DAEMON_NAME: frozenset({"ping", "get_metadata"})}

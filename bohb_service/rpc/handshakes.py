@@ -56,11 +56,13 @@ class Handshakes:
     Args:
         context: TLS of the master.
         clock: For the time limit.
+        descriptors: How many all this may have open, more than `MAX_NEW`.
     """
 
-    def __init__(self, context: ssl.SSLContext, clock: Clock) -> None:
+    def __init__(self, context: ssl.SSLContext, clock: Clock, descriptors: int = MAX_HANDSHAKES) -> None:
         self._context = context
         self._clock = clock
+        self._most_waiting = descriptors - MAX_NEW
         self._selector = selectors.DefaultSelector()
         self._waker = Waker(self._selector)
         self._new: collections.deque[tuple[socket.socket, str]] = collections.deque()
@@ -123,7 +125,7 @@ class Handshakes:
         self._selector.close()
 
     def _begin(self, sock: socket.socket, peer: str) -> None:
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= min(MAX_WAITING, self._most_waiting):
             crowded = first_of_the_crowd(self._waiting, lambda other: other.peer)
             self._refuse(crowded, "gave way to newer peers before its TLS connection")
         handshake = _Handshake(sock, peer, self._clock.monotonic())

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bohb_service.scheduler.needs import Labels
 from bohb_service.scheduler.outcomes import Outcome
 from bohb_service.scheduler.replies import Job
 
-PROTOCOL_VERSION = 2
-"""Raised with every change that an older peer would misunderstand."""
+PROTOCOL_VERSION = 3
+"""Raised with every change that an older peer would misunderstand.
 
+Since 2 leases have epochs; since 3 workers tell what they have and where they keep directories, outcomes how much of
+their budget was not spent again, and answers which checkpoints can go.
+"""
 
 FAULT = "fault: "
 """Begins the reason of a goodbye that tells of a failure of the worker; all other goodbyes are orderly."""
@@ -36,6 +40,7 @@ class WorkerInfo:
         spec: Worker class it was told to run, or empty to take the study's.
         running: Leases that it still holds or holds outcomes for, from before a reconnect.
         machine: What `bohb_service.machine.machine_id` says there: who is told the same sees its process.
+        labels: What it has of that which trials may need.
     """
 
     worker: str
@@ -47,6 +52,7 @@ class WorkerInfo:
     spec: str = ""
     running: tuple[LeaseKey, ...] = ()
     machine: str = ""
+    labels: Labels = field(default_factory=dict)
 
     @property
     def process(self) -> tuple[str, str, int, float]:
@@ -117,6 +123,8 @@ class Request:
         max_jobs: How many new jobs it can take.
         wait_s: How long it is willing to wait for one.
         turnaround_s: How long the last exchange took that did not wait for a job; 0 before the first.
+        place: Equal for workers that keep the directories of configurations in the same folder of the same machine;
+            empty where that is the master's folder.
     """
 
     seq: int
@@ -126,6 +134,7 @@ class Request:
     max_jobs: int = 0
     wait_s: float = 0.0
     turnaround_s: float = 0.0
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,7 @@ class Answer:
         lost: Leases among ``running`` that are no longer this worker's: end them.
         prefetch: How many jobs the worker may hold at once (1: only the running one).
         stop: Why the worker shall end, or None to go on.
+        over: Configurations that cannot be promoted any more; their checkpoints can go.
     """
 
     acks: tuple[int, ...] = ()
@@ -145,3 +155,4 @@ class Answer:
     lost: tuple[int, ...] = ()
     prefetch: int = 1
     stop: str | None = None
+    over: tuple[int, ...] = ()

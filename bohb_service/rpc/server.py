@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 from weakref import WeakValueDictionary
@@ -11,6 +12,7 @@ from Pyro5.api import expose
 from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, ProtocolError, UnknownSessionError
 from bohb_service.rpc import wire
+from bohb_service.rpc.about import About, to_plain
 from bohb_service.rpc.connection import Connection
 from bohb_service.rpc.daemon import IDLE_S, LoopDaemon, Parked
 from bohb_service.rpc.endpoint import Endpoint
@@ -21,6 +23,9 @@ from bohb_service.rpc.pyro import ADMIN_OBJECT, MASTER_OBJECT, NAME_SERVER_OBJEC
 from bohb_service.security.credentials import days_left
 
 log = logging.getLogger("bohb_service.rpc")
+
+Observe = Callable[[str, float], None]
+"""Hears for how many seconds a call of this method kept the event loop busy, on its thread."""
 
 
 class Service(Protocol):
@@ -52,6 +57,10 @@ class Service(Protocol):
 
     def status(self) -> dict[str, Any]:
         """What is going on, as plain values."""
+        ...
+
+    def about(self, peer: str) -> About:
+        """What it is, for a peer of this address."""
         ...
 
     def drain(self) -> None:
@@ -88,8 +97,9 @@ def _check_protocol(info: WorkerInfo) -> None:
 class MasterObject:
     """What workers call. Arguments and results are packed by `wire`; errors are told, never raised, across it."""
 
-    def __init__(self, service: Service, daemon: LoopDaemon) -> None:
+    def __init__(self, service: Service, daemon: LoopDaemon, observe: Observe | None = None) -> None:
         self._service = service
+        self._observe = observe
         self._daemon = daemon
         self._connections: dict[str, Connection] = {}
         self._workers: WeakValueDictionary[str, Connection] = WeakValueDictionary()
@@ -106,6 +116,10 @@ class MasterObject:
     def goodbye(self, data: bytes) -> bytes:
         """Let a worker go."""
         return self._told(self._goodbye, data)
+
+    def about(self) -> bytes:
+        """What the master is; changes nothing."""
+        return _ok(to_plain(self._service.about(self._daemon.current.connection.peer)))
 
     def _closed(self, connection: Connection) -> None:
         """Hear that a connection broke; it matters if its session was last heard of over it."""
@@ -136,6 +150,7 @@ class MasterObject:
 
     def _told(self, call: Callable[[bytes], Any], data: bytes) -> bytes:
         """The packed result of a call, or its packed error; an error that is not the peer's ends the run."""
+        began = 0.0 if self._observe is None else time.perf_counter()
         try:
             return _ok(call(data))
         except BohbError as error:
@@ -143,6 +158,9 @@ class MasterObject:
         except Exception as error:  # noqa: BLE001  (whatever it is, it is ours and ends the run)
             self._service.fail(error)
             return _internal(error)
+        finally:
+            if self._observe is not None:
+                self._observe(call.__name__.lstrip("_"), time.perf_counter() - began)
 
     def _register(self, data: bytes) -> None:
         call = self._daemon.current
@@ -207,14 +225,24 @@ class Server:
         study: Name of the study.
         clock: For deadlines.
         idle_s: After so many seconds without a byte a peer is gone.
+        observe: Hears how long workers' calls take, or None.
 
     Raises:
         CredentialsError: The endpoint would be unguarded.
         TransportError: The address cannot be listened on, or the external name server does not answer.
     """
 
-    def __init__(self, endpoint: Endpoint, study: str, clock: Clock, *, idle_s: float = IDLE_S) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        study: str,
+        clock: Clock,
+        *,
+        idle_s: float = IDLE_S,
+        observe: Observe | None = None,
+    ) -> None:
         endpoint.check()
+        self._observe = observe
         self._endpoint, self._clock = endpoint, clock
         self._daemon = LoopDaemon(endpoint.address, endpoint.port, clock, endpoint.credentials, idle_s=idle_s)
         self.security = endpoint.security_at(self._daemon.address)
@@ -262,7 +290,7 @@ class Server:
             except Exception as error:  # noqa: BLE001  (a loop that has ended must end the run, not hang it)
                 service.fail(error)
 
-        self._daemon.offer(MasterObject(service, self._daemon), MASTER_OBJECT)
+        self._daemon.offer(MasterObject(service, self._daemon, self._observe), MASTER_OBJECT)
         self._daemon.offer(AdminObject(service, self.status), ADMIN_OBJECT)
         self.loop.on_tick = service.tick
         self._thread = threading.Thread(target=run, name="bohb-rpc", daemon=True)

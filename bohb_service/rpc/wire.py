@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args
 from bohb_service.errors import ProtocolError
 from bohb_service.rpc.messages import Answer, LeaseKey, Registration, Report, Request, WorkerInfo
 from bohb_service.rpc.serialisers import MSGPACK, UNREADABLE, unpack_plain
+from bohb_service.scheduler.needs import Label
 from bohb_service.scheduler.outcomes import Completed, Curve, Failed, FailureReason, Outcome, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
@@ -26,6 +27,7 @@ _MAX_REASON = 1000
 _MAX_NAME = 256
 _MAX_SPEC = 4096
 _MAX_LEASES = 4096
+_MAX_LABELS = 100
 _MAX_REPORTS = 1 << 14
 _MAX_DEPTH = 100
 _FAILURES = frozenset(get_args(FailureReason))
@@ -108,6 +110,12 @@ def _duration(value: Any) -> float:
     return seconds
 
 
+def _amount(value: Any) -> float:
+    if _number(value) < 0.0:
+        raise ValueError(f"{value} is no amount")
+    return float(value)
+
+
 def _check_plain(value: Any, depth: int = 0) -> None:
     """Raise TypeError unless a value has a JSON form."""
     if depth > _MAX_DEPTH:
@@ -135,8 +143,8 @@ def _curve(points: list[list[float]]) -> Curve:
 
 def _pack_outcome(outcome: Outcome) -> list[Any]:
     match outcome:
-        case Completed(loss, info, seconds, curve):
-            return ["completed", loss, dict(info), seconds, curve]
+        case Completed(loss, info, seconds, curve, continued_from):
+            return ["completed", loss, dict(info), seconds, curve, continued_from]
         case Failed(reason, message, detail, seconds, curve):
             return ["failed", reason, message, detail, seconds, curve]
         case Released(reason, message):
@@ -145,12 +153,12 @@ def _pack_outcome(outcome: Outcome) -> list[Any]:
 
 def _parse_outcome(plain: list[Any]) -> Outcome:
     match plain:
-        case ["completed", int() | float() as loss, dict() as info, seconds, curve] if _is_loss(loss):
+        case ["completed", int() | float() as loss, dict() as info, seconds, curve, spared] if _is_loss(loss):
             _check_plain(info)
             if (n_bytes := len(pack(info))) > MAX_INFO_BYTES:
                 what = f"info has {n_bytes} bytes, more than the {MAX_INFO_BYTES} that are kept"
                 return Failed("bad-result", what, seconds=_duration(seconds), curve=_curve(curve))
-            return Completed(float(loss), info, _duration(seconds), _curve(curve))
+            return Completed(float(loss), info, _duration(seconds), _curve(curve), _amount(spared))
         case ["failed", reason, str() as message, str() as detail, seconds, curve] if reason in _FAILURES:
             texts = message[:_MAX_TEXT], detail[-_MAX_TEXT:]
             return Failed(reason, *texts, _duration(seconds), _curve(curve))
@@ -175,6 +183,16 @@ def _lease_keys(values: list[Any]) -> tuple[LeaseKey, ...]:
     return tuple([(_integer(lease), _text(epoch)) for lease, epoch in _few(values, _MAX_LEASES)])
 
 
+def _labels(values: dict[str, Any]) -> dict[str, Label]:
+    if len(values) > _MAX_LABELS:
+        raise ValueError(f"{len(values)} labels, and at most {_MAX_LABELS} are taken")
+    return {name[:_MAX_NAME]: _label(value) for name, value in _mapping(values).items()}
+
+
+def _label(value: Any) -> Label:
+    return value[:_MAX_NAME] if type(value) is str else _number(value)
+
+
 def pack_request(session: str, request: Request) -> bytes:
     """An exchange as bytes."""
     return pack(
@@ -187,12 +205,13 @@ def pack_request(session: str, request: Request) -> bytes:
             request.max_jobs,
             request.wait_s,
             request.turnaround_s,
+            request.place,
         ]
     )
 
 
 def _parse_request(plain: Any) -> tuple[str, Request]:
-    session, seq, results, reports, running, max_jobs, wait_s, turnaround_s = plain
+    session, seq, results, reports, running, max_jobs, wait_s, turnaround_s, place = plain
     return _text(session), Request(
         seq=_integer(seq),
         results=tuple([(_integer(lease), _parse_outcome(outcome)) for lease, outcome in _few(results, _MAX_LEASES)]),
@@ -203,6 +222,7 @@ def _parse_request(plain: Any) -> tuple[str, Request]:
         max_jobs=_integer(max_jobs),
         wait_s=_duration(wait_s),
         turnaround_s=_duration(turnaround_s),
+        place=_text(place)[:_MAX_NAME],
     )
 
 
@@ -218,13 +238,13 @@ def unpack_request(data: bytes) -> tuple[str, Request]:
 def pack_answer(answer: Answer) -> bytes:
     """An answer as bytes."""
     jobs = [_pack_job(job) for job in answer.jobs]
-    return pack([answer.acks, jobs, answer.lost, answer.prefetch, answer.stop])
+    return pack([answer.acks, jobs, answer.lost, answer.prefetch, answer.stop, answer.over])
 
 
 def _parse_answer(plain: Any) -> Answer:
-    acks, jobs, lost, prefetch, stop = plain
+    acks, jobs, lost, prefetch, stop, over = plain
     parsed = tuple(_parse_job(job) for job in jobs)
-    return Answer(_integers(acks), parsed, _integers(lost), _integer(prefetch), _optional(_text, stop))
+    return Answer(_integers(acks), parsed, _integers(lost), _integer(prefetch), _optional(_text, stop), _integers(over))
 
 
 def unpack_answer(data: bytes) -> Answer:
@@ -242,14 +262,17 @@ def pack_info(info: WorkerInfo) -> bytes:
 
 
 def _parse_info(plain: Any) -> WorkerInfo:
-    worker, host, pid, started, version, protocol, spec, running, machine = plain
+    worker, host, pid, started, version, protocol, spec, running, machine, *more = plain
     for text, longest in (*((name, _MAX_NAME) for name in (worker, host, version, machine)), (spec, _MAX_SPEC)):
         if len(_text(text)) > longest:
             raise ValueError(f"a text of {len(text)} characters is longer than {longest}")
     if not 0 < int(pid) < 2**31:
         raise ValueError(f"{pid} is no process id")
     leases = _lease_keys(running)
-    return WorkerInfo(worker, host, int(pid), float(started), version, int(protocol), spec, leases, machine)
+    labels = more[0] if more else {}  # a worker of an older version is refused for that, not for its form
+    return WorkerInfo(
+        worker, host, int(pid), float(started), version, int(protocol), spec, leases, machine, _labels(labels)
+    )
 
 
 def unpack_info(data: bytes) -> WorkerInfo:

@@ -1,18 +1,30 @@
 """What the scheduler can be asked to do, in the imperative."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bohb_service.optimizer.observation import Observation, Origin
+from bohb_service.scheduler.needs import Labels
 from bohb_service.scheduler.outcomes import Outcome
+from bohb_service.scheduler.trial import TrialId
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Lease one job to a worker; answered by `Job`, `Wait` or `Stop`."""
+    """Lease one job to a worker; answered by `Job`, `Wait` or `Stop`.
+
+    Attributes:
+        worker: Its name.
+        labels: What it has of that which trials may need.
+        first: Trials that it should get before others, if they are queued where it is served.
+        later: Trials that it must not get now, because another worker should.
+    """
 
     worker: str
+    labels: Labels = field(default_factory=dict)
+    first: frozenset[TrialId] = frozenset()
+    later: frozenset[TrialId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

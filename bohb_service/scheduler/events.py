@@ -112,7 +112,11 @@ class TrialLeased:
 
 @dataclass(frozen=True, slots=True)
 class TrialCompleted:
-    """The first valid result of a trial arrived."""
+    """The first valid result of a trial arrived.
+
+    Attributes:
+        continued_from: The budget that was not spent again; 0 in journals of the first versions.
+    """
 
     trial: TrialId
     lease: int
@@ -120,6 +124,7 @@ class TrialCompleted:
     info: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     curve: Curve = ()
+    continued_from: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

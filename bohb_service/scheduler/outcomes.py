@@ -28,12 +28,14 @@ class Completed:
         info: Plain data that the objective returned beside the loss.
         seconds: Wall time of the evaluation.
         curve: Reported learning-curve points.
+        continued_from: The budget that was not spent again, since it went on from a checkpoint; 0 if it began anew.
     """
 
     loss: float
     info: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     curve: Curve = ()
+    continued_from: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Failed:
     Attributes:
         reason: Kind of the failure.
         message: One line for people.
-        detail: Traceback or last lines of output; may be empty.
+        detail: Last lines of output, and a traceback if there is one; may be empty.
         seconds: Wall time until the failure.
         curve: Points reported before it.
     """

@@ -8,7 +8,8 @@ Theory of operation:
 3. Asked for work, the scheduler serves the oldest open bracket that can supply a trial: first requeued and
    promoted trials, then a new configuration in rung 0; when no open bracket can, it opens the next one.
    Where a stopping rule forbids that trial, one that was begun before is still done again, in any bracket.
-   There is always exactly one next trial, so one worker always sees the same order.
+   There is always exactly one next trial, so one worker always sees the same order. Only a worker that cannot
+   take it, or should leave it to another one, gets what comes after it.
 4. The first valid result of a trial wins, from whichever lease it comes; everything later is a duplicate.
 5. When nothing may be started and nothing is running, the search stops. If the worker offers it, one last
    job retrains the incumbent; then every `Ask` is answered by `Stop`.
@@ -19,7 +20,6 @@ It knows no time, no I/O and no randomness.
 from dataclasses import dataclass
 from typing import assert_never
 
-from bohb_service.optimizer.brackets import Schedule
 from bohb_service.scheduler.bracket import Bracket
 from bohb_service.scheduler.commands import Ask, Command, Halt, Reopen, Suggest, Tell, WarmStart
 from bohb_service.scheduler.events import (
@@ -38,30 +38,9 @@ from bohb_service.scheduler.events import (
 )
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Accepted, Job, Reply, Stop, Wait
+from bohb_service.scheduler.settings import Settings
 from bohb_service.scheduler.state import StudyState
-from bohb_service.scheduler.stopping import StopRules
 from bohb_service.scheduler.trial import REFIT_RUNG, Trial, TrialId, TrialState
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What does not change while a study runs.
-
-    Attributes:
-        schedule: The brackets.
-        stop: Stopping rules.
-        max_attempts: Leases a trial may lose before it is abandoned, at least 1.
-        max_budget: The study's largest budget.
-        seed: Seed of the study; evaluations get theirs from it.
-        refit: Whether the worker offers a last job that retrains the incumbent.
-    """
-
-    schedule: Schedule
-    stop: StopRules
-    max_attempts: int
-    max_budget: float
-    seed: int
-    refit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +115,17 @@ class Scheduler:
         queued = sum(len(state.brackets[index].queued) for index in state.with_work)
         return min(at_most, queued + len(state.unassigned) + self.missing_suggestions(at_most))
 
+    def open_work(self) -> dict[float, int]:
+        """How many trials could be leased now to workers that can take them, by budget, the final training included."""
+        if self.state.stop_reason is not None:
+            return {self.settings.max_budget: 1} if self._refit_is_due() and not self.state.current else {}
+        work: dict[float, int] = {}
+        for index in self.state.with_work:
+            bracket = self.state.brackets[index]
+            budget = bracket.budget(bracket.rung)
+            work[budget] = work.get(budget, 0) + len(bracket.queued) + bracket.free_places
+        return work
+
     # -- commands ------------------------------------------------------------------------------------------
 
     def handle(self, command: Command) -> Transition:
@@ -146,8 +136,8 @@ class Scheduler:
         """
         events: list[Event] = []
         match command:
-            case Ask(worker):
-                reply: Reply = self._ask(worker, events)
+            case Ask():
+                reply: Reply = self._ask(command, events)
             case Suggest(number, values, origin):
                 reply = Accepted(duplicate=number != len(self.state.configurations))
                 if not reply.duplicate:
@@ -170,47 +160,76 @@ class Scheduler:
                 assert_never(command)
         return Transition(tuple(events), reply)
 
-    def _ask(self, worker: str, events: list[Event]) -> Reply:
-        if (reply := self._ask_search(worker, events)) is not None:
+    def _ask(self, ask: Ask, events: list[Event]) -> Reply:
+        if (reply := self._ask_search(ask, events)) is not None:
             return reply
         self._stop_if_done(events)
         if self.state.stop_reason is None:
             return Wait(needs_suggestion=False)
         if self._refit_is_due():
-            return self._ask_refit(worker, events)
+            return self._ask_refit(ask, events)
         return Stop(self.state.stop_reason)
 
-    def _ask_search(self, worker: str, events: list[Event]) -> Job | Wait | None:
+    def _ask_search(self, ask: Ask, events: list[Event]) -> Job | Wait | None:
         """The next job of the search or what it waits for, or None when there is none now."""
         while self.state.stop_reason is None:
-            if (bracket := self._bracket_with_work()) is None:
-                if not self._may_start():
-                    break
-                index = len(self.state.brackets)
-                self._emit(events, BracketOpened(index, self.settings.schedule.bracket(index)))
-            elif bracket.queued:
-                trial = self.state.trials[bracket.queued[0]]
-                if not trial.was_started and self._forbidden_start(trial.budget):
-                    break
-                return self._lease(trial.id, trial.bracket, trial.budget, worker, events)
-            elif self._forbidden_start(bracket.budget(0)):
+            for index in self.state.with_work:
+                bracket = self.state.brackets[index]
+                trial = self._next_queued(bracket, ask)
+                if trial is not None and not trial.was_started and self._forbidden_start(trial.budget):
+                    return self._ask_again(ask, events)
+                if not self.settings.needs.fits(bracket.budget(bracket.rung), ask.labels):
+                    continue
+                if trial is not None:
+                    return self._lease(trial.id, trial.bracket, trial.budget, ask.worker, events)
+                if bracket.free_places:
+                    if self._forbidden_start(bracket.budget(0)):
+                        return self._ask_again(ask, events)
+                    if not self.state.unassigned:
+                        return Wait(needs_suggestion=True)
+                    trial_id = TrialId(self.state.unassigned[0], 0)
+                    return self._lease(trial_id, bracket.index, bracket.budget(0), ask.worker, events)
+            if not self._may_start() or not self._is_of_use_to(ask):
                 break
-            elif not self.state.unassigned:
-                return Wait(needs_suggestion=True)
-            else:
-                trial_id = TrialId(self.state.unassigned[0], 0)
-                return self._lease(trial_id, bracket.index, bracket.budget(0), worker, events)
-        again = self._to_do_again() if self.state.stop_reason is None else None
-        return None if again is None else self._lease(again.id, again.bracket, again.budget, worker, events)
+            index = len(self.state.brackets)
+            self._emit(events, BracketOpened(index, self.settings.schedule.bracket(index)))
+        return self._ask_again(ask, events)
 
-    def _ask_refit(self, worker: str, events: list[Event]) -> Reply:
+    def _ask_again(self, ask: Ask, events: list[Event]) -> Job | None:
+        """A job for a trial that was begun before: its budget is spent already, so no rule forbids it."""
+        trial = self._to_do_again(ask) if self.state.stop_reason is None else None
+        return None if trial is None else self._lease(trial.id, trial.bracket, trial.budget, ask.worker, events)
+
+    def _next_queued(self, bracket: Bracket, ask: Ask) -> Trial | None:
+        """The queued trial of a bracket that is the worker's turn, or None."""
+        if not bracket.queued:
+            return None
+        found: TrialId | None = bracket.queued[0]
+        if ask.first or ask.later:
+            mine = (trial for trial in bracket.queued if trial in ask.first)
+            others = (trial for trial in bracket.queued if trial not in ask.later)
+            found = next(mine, None) or next(others, None)
+        return None if found is None else self.state.trials[found]
+
+    def _is_of_use_to(self, ask: Ask) -> bool:
+        """Whether the next brackets have something for a worker that found nothing in the open ones."""
+        schedule, needs = self.settings.schedule, self.settings.needs
+        # However many workers can do small budgets alone, they run ahead of the others by so much only.
+        if len(self.state.with_work) > 2 * schedule.cycle:
+            return False
+        first = len(self.state.brackets)
+        ahead = range(first, first + schedule.cycle)
+        return not needs.rules or any(needs.fits(schedule.bracket(index)[0].budget, ask.labels) for index in ahead)
+
+    def _ask_refit(self, ask: Ask, events: list[Event]) -> Reply:
         if self.state.incumbent is None:
             raise AssertionError("a refit is due without an incumbent")
         trial_id = TrialId(self.state.incumbent.trial.configuration, REFIT_RUNG)
         trial = self.state.trials.get(trial_id)
-        if trial is not None and trial.state is TrialState.LEASED:
+        is_leased = trial is not None and trial.state is TrialState.LEASED
+        if is_leased or not self.settings.needs.fits(self.settings.max_budget, ask.labels):
             return Wait(needs_suggestion=False)
-        return self._lease(trial_id, -1, self.settings.max_budget, worker, events)
+        return self._lease(trial_id, -1, self.settings.max_budget, ask.worker, events)
 
     def _lease(self, trial: TrialId, bracket: int, budget: float, worker: str, events: list[Event]) -> Job:
         attempt = self.state.trials[trial].attempts + 1 if trial in self.state.trials else 1
@@ -224,8 +243,8 @@ class Scheduler:
         if trial is None or trial.state.is_final or not self._takes_results(trial):
             return Accepted(duplicate=True)
         match outcome:
-            case Completed(loss, info, seconds, curve):
-                self._emit(events, TrialCompleted(trial.id, lease, loss, info, seconds, curve))
+            case Completed(loss, info, seconds, curve, continued_from):
+                self._emit(events, TrialCompleted(trial.id, lease, loss, info, seconds, curve, continued_from))
             case Failed(reason, message, detail, seconds, curve):
                 self._emit(events, TrialFailed(trial.id, lease, reason, message, detail, seconds, curve))
             case Released(release, message):
@@ -287,12 +306,18 @@ class Scheduler:
     def _bracket_with_work(self) -> Bracket | None:
         return self.state.brackets[self.state.with_work[0]] if self.state.with_work else None
 
-    def _to_do_again(self) -> Trial | None:
-        """A trial that was begun and waits for another lease; its budget is spent already, so no rule forbids it."""
+    def _to_do_again(self, ask: Ask | None = None) -> Trial | None:
+        """A trial that was begun and waits for another lease; with an `Ask`, one for its worker."""
         for index in self.state.with_work:
-            queued = self.state.brackets[index].queued
-            # Those that were begun are in front of those that were not.
-            if queued and (trial := self.state.trials[queued[0]]).was_started:
+            bracket = self.state.brackets[index]
+            if ask is None:
+                # Those that were begun are in front of those that were not.
+                trial = self.state.trials[bracket.queued[0]] if bracket.queued else None
+            elif self.settings.needs.fits(bracket.budget(bracket.rung), ask.labels):
+                trial = self._next_queued(bracket, ask)
+            else:
+                continue
+            if trial is not None and trial.was_started:
                 return trial
         return None
 

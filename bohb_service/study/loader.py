@@ -13,7 +13,7 @@ from bohb_service.study.plain import to_plain
 from bohb_service.study.problems import KeyPath, Problem, kind, study_error
 from bohb_service.study.wording import explain
 
-_NULL_IS_DEFAULT = ("worker_options", "method", "stop", "limits", "initial", "warm_start")
+_NULL_IS_DEFAULT = ("worker_options", "method", "stop", "limits", "needs", "initial", "warm_start")
 
 
 def load_study(path: Path) -> Study:

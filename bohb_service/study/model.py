@@ -7,19 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from bohb_service.errors import StudyError
 from bohb_service.optimizer.brackets import HyperbandSchedule, SizeRule
+from bohb_service.study.fleet import FLEET_SECTIONS, Fleet
 from bohb_service.study.problems import MisplacedError, show, study_error
-from bohb_service.study.sections import Fidelity, Limits, Method, Section, Stop, Whole
+from bohb_service.study.sections import Fidelity, Limits, Method, Section, Stop, Whole, check_needs
 from bohb_service.study.wording import explain
 from bohb_service.study.worker_name import split_worker
 
 MAX_FIRST_RUNG = 10_000_000
 """Most configurations in a bracket; more could not be evaluated to its end."""
 
-MAY_CHANGE = frozenset({"stop", "limits"})
+MAY_CHANGE = frozenset({"stop", "limits", "needs", "fleet"})
 """What may differ between a run and its resumption; all else makes another study."""
 
 
@@ -44,6 +45,10 @@ class Study(Section):
     """seed of all random numbers"""
     limits: Limits = Field(default_factory=Limits, examples=[{"seconds": 600}])
     """what one evaluation may use"""
+    needs: Annotated[tuple[dict[str, Any], ...], Field(strict=False), BeforeValidator(check_needs)] = Field(
+        (), examples=[{"memory_mb": 4000}, [{"memory_mb": 4000}, {"gpu": 1, "min_budget": 9}]]
+    )
+    """what workers must have to be given a trial, e.g. gpu, cpus, memory_mb or labels; by budget as a list of rules"""
     initial: Annotated[tuple[dict[str, Any], ...], Field(strict=False)] = Field((), examples=[[{"x": 0.5}]])
     """configurations to try first"""
     portfolio: bool = Field(default=False, examples=[True])
@@ -54,6 +59,8 @@ class Study(Section):
     """run directories of earlier runs to learn from"""
     refit: bool = Field(default=True, examples=[True])
     """whether the incumbent is trained again at the end, if the worker offers it"""
+    fleet: Fleet = Field(default_factory=Fleet, examples=[{"workers": 16}])
+    """what starts workers, and how many"""
 
     @field_validator("name")
     @classmethod
@@ -108,7 +115,7 @@ class Study(Section):
     def identity(self) -> str:
         """SHA-256, in hex, of all that defines the study: equal for runs that may continue each other.
 
-        ``stop`` and ``limits`` are left out: they may change between a run and its resumption.
+        ``stop``, ``limits``, ``needs`` and ``fleet`` are left out: they may change between a run and its resumption.
         Two studies are compared by computing both identities with the same version of this package, since
         a later version may know more options.
         """
@@ -142,5 +149,6 @@ SECTIONS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("method",): Method,
     ("stop",): Stop,
     ("limits",): Limits,
+    **FLEET_SECTIONS,
 }
 """The type of each mapping of known keys, by its path."""

@@ -1,5 +1,7 @@
 """The sections of a study file as types that check themselves."""
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -164,6 +166,34 @@ class Stop(Section):
     def is_default(self) -> bool:
         """Whether no rule is given, so that one whole cycle of brackets is meant."""
         return all(value is None for _, value in self)
+
+
+LABEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+"""Names of what workers have and trials need."""
+
+MIN_BUDGET = "min_budget"
+"""The key of a rule of needs that is no name of a need."""
+
+
+def check_needs(value: Any) -> Any:
+    """A list of rules from one rule or a list of them.
+
+    Raises:
+        ValueError: A rule is no mapping, or has a name or value that cannot be.
+    """
+    rules = [value] if isinstance(value, Mapping) else value
+    if not isinstance(rules, list | tuple):
+        raise ValueError(f"must be a mapping, e.g. {{gpu: 1}}, or a list of them, not {show(value)}; write one")  # noqa: TRY004
+    for rule in rules:
+        if not isinstance(rule, Mapping):
+            raise ValueError(f"has {show(rule)} in its list; write mappings, e.g. {{gpu: 1, min_budget: 9}}")  # noqa: TRY004
+        for name, need in rule.items():
+            if not isinstance(name, str) or not LABEL_NAME.fullmatch(name):
+                raise ValueError(f"has the name {show(name)}; use letters, digits, '_' and '-', a letter first")
+            is_number = isinstance(need, int | float) and not isinstance(need, bool) and 0 <= need < math.inf
+            if not is_number and (name == MIN_BUDGET or not isinstance(need, str)):
+                raise ValueError(f"needs {show(need)} of {name!r}; write a number from 0 on, or a text for a label")
+    return [dict(rule) for rule in rules]
 
 
 class Limits(Section):

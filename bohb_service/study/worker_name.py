@@ -52,6 +52,11 @@ def split_worker(text: str) -> WorkerName:
     return WorkerName(target, class_name)
 
 
+def is_same_class(one: str, other: str) -> bool:
+    """Whether two names may be those of the same class: equal, or files of the same name in different places."""
+    return one == other or (".py:" in one and one.rpartition("/")[2] == other.rpartition("/")[2])
+
+
 def _is_dotted(text: str) -> bool:
     """Whether the text is a module's name."""
     return all(part.isidentifier() and not keyword.iskeyword(part) for part in text.split("."))

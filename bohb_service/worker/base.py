@@ -4,10 +4,13 @@ The class holds no connection, no thread and no state of the service; it can be 
 """
 
 import contextlib
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bohb_service.worker.checkpoint import Checkpoint, CheckpointFile, mark_of
 
 if TYPE_CHECKING:
     from ConfigSpace import ConfigurationSpace
@@ -15,6 +18,11 @@ if TYPE_CHECKING:
 
 def _ignore_report(_step: float, _loss: float) -> None:
     """Drop a learning-curve point (the default outside a study)."""
+
+
+def _never() -> bool:
+    """Whether an evaluation outside a study is preempted."""
+    return False
 
 
 class EvaluationContext:
@@ -28,16 +36,25 @@ class EvaluationContext:
         seed: Seed for this configuration, the same at every budget, in ``[0, 2**31)``.
         attempt: 1 for the first attempt at this trial; higher after a lost worker.
         report: ``report(step, loss)`` adds a point to the trial's learning curve.
+        continued_from: The budget that this evaluation need not spend again, since it goes on from a checkpoint; 0 if
+            it began anew. `load` sets it; set it yourself if you keep checkpoints of your own.
 
     Args:
         directory: Where `directory` is made when it is first asked for.
+        is_preempted: Answers `preempted`.
+        config: The configuration; its checkpoint is not taken for that of another one.
+        lease: Number of the lease, which grows from attempt to attempt.
     """
 
     __slots__ = (
+        "_config",
         "_directory",
+        "_is_preempted",
+        "_lease",
         "attempt",
         "budget",
         "configuration_id",
+        "continued_from",
         "previous_budget",
         "report",
         "seed",
@@ -54,6 +71,10 @@ class EvaluationContext:
         directory: Path | str,
         attempt: int = 1,
         report: Callable[[float, float], None] = _ignore_report,
+        *,
+        is_preempted: Callable[[], bool] = _never,
+        config: Mapping[str, Any] | None = None,
+        lease: int = 0,
     ) -> None:
         self.trial_id = trial_id
         self.configuration_id = configuration_id
@@ -63,6 +84,20 @@ class EvaluationContext:
         self.attempt = attempt
         self.report = report
         self._directory = directory
+        self.continued_from = 0.0
+        self._is_preempted = is_preempted
+        self._config = config
+        self._lease = lease
+
+    @property
+    def preempted(self) -> bool:
+        """Whether the machine is about to be taken away: save what is needed to go on, then return or raise.
+
+        Once this was true, the evaluation is done again, here or elsewhere, whatever `compute` returns or raises: it
+        is no failure and uses up no attempt. An evaluation that does not ask counts if it ends in time. Asking costs
+        a few microseconds.
+        """
+        return self._is_preempted()
 
     @property
     def directory(self) -> Path:
@@ -72,6 +107,42 @@ class EvaluationContext:
         with contextlib.suppress(FileExistsError):
             directory.mkdir(mode=0o700)
         return directory
+
+    def save(self, content: bytes, spent: float) -> None:
+        """Keep what is needed to go on from here, instead of what was kept before.
+
+        When this returns it is durable; until then what was kept before is there, whatever happens. It is removed when
+        the configuration can no longer be promoted.
+
+        Args:
+            content: Anything, e.g. what ``torch.save`` wrote into an `io.BytesIO`.
+            spent: The budget that has been spent up to here, in units of the study's fidelity.
+
+        Raises:
+            OSError: It cannot be written; what was kept before is there.
+            TypeError: The content is no bytes.
+            ValueError: The budget is negative or not finite.
+        """
+        if not isinstance(content, bytes | bytearray | memoryview):
+            raise TypeError(
+                f"context.save takes bytes, not {type(content).__name__}; write it into an io.BytesIO first"
+            )
+        if not 0.0 <= spent < math.inf:
+            raise ValueError(f"context.save: spent is {spent}; give the budget that has been spent up to here")
+        self._checkpoint().save(content, float(spent))
+
+    def load(self) -> Checkpoint | None:
+        """What `save` kept last for this configuration, at whatever budget; None: begin anew.
+
+        What is damaged, or has spent more than this evaluation may, is not given. `continued_from` is set.
+        """
+        found = self._checkpoint().load(self.budget)
+        if found is not None:
+            self.continued_from = found.spent
+        return found
+
+    def _checkpoint(self) -> CheckpointFile:
+        return CheckpointFile(Path(self._directory), mark_of(self._config, self.seed), self._lease)
 
 
 class Worker(ABC):

@@ -5,7 +5,6 @@ descriptors and the process id of the parent. It knows nothing of the network.
 """
 
 import contextlib
-import ctypes
 import faulthandler
 import fcntl
 import io
@@ -20,18 +19,20 @@ from typing import Any
 
 from bohb_service.clock import Clock, SystemClock
 from bohb_service.errors import BohbError, WorkerSpecError
-from bohb_service.scheduler.outcomes import Outcome
+from bohb_service.parent import follow_parent
+from bohb_service.scheduler.outcomes import Failed, Outcome
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import REFIT_RUNG
 from bohb_service.worker import protocol
 from bohb_service.worker.base import EvaluationContext
 from bohb_service.worker.channel import Channel
+from bohb_service.worker.child_signals import leave_signals_to_parent
 from bohb_service.worker.curve import CurveRecorder
 from bohb_service.worker.loader import load_worker
 from bohb_service.worker.objective import Objective
+from bohb_service.worker.own_output import OwnOutput
 from bohb_service.worker.verdicts import message_of, trace_of
 
-_PR_SET_PDEATHSIG = 1
 _FIRST_PRIVATE_DESCRIPTOR = 512
 
 
@@ -47,10 +48,15 @@ class ObjectiveProcess:
         self._channel = channel
         self._clock = clock
         self._lock = threading.Lock()
+        self._listening = threading.Lock()
+        self._output = OwnOutput()
         self._recorder = CurveRecorder(self._send_point, clock)
         self._jobs: deque[tuple[Job, str]] = deque()
         self._dropped: set[int] = set()
         self._is_up = False
+        self._is_evaluating = False
+        self._is_preempted = False
+        self._knows_of_preemption = False
         self._has_ended = False
 
     def run(self) -> int:
@@ -93,7 +99,11 @@ class ObjectiveProcess:
             return True
         if not self._is_up and not self._set_up(objective, job.lease):
             return False
-        self._finish(job, self._evaluate(objective, job, directory))
+        outcome = None if self._is_preempted else self._evaluate(objective, job, directory)
+        if outcome is None or self._knows_of_preemption:
+            self._send([protocol.PREEMPTED, job.lease, self._clock.monotonic()])
+        else:
+            self._send([protocol.DONE, job.lease, self._clock.monotonic(), protocol.encode_outcome(outcome)])
         return True
 
     def _take(self, messages: Any) -> None:
@@ -102,6 +112,8 @@ class ObjectiveProcess:
                 self._jobs.append(protocol.decode_job(message))
             elif message[0] == protocol.DROP:
                 self._dropped.update({message[1]} & {job.lease for job, _ in self._jobs})
+            elif message[0] == protocol.PREEMPT:
+                self._is_preempted = True
             else:
                 self._has_ended = True
 
@@ -129,11 +141,31 @@ class ObjectiveProcess:
             directory=directory,
             attempt=job.attempt,
             report=self._recorder.begin(job.lease),
+            is_preempted=self._look_for_preemption,
+            config=job.config,
+            lease=job.lease,
         )
-        return objective.evaluate(job.config, context, self._recorder.points, refit=job.trial.rung == REFIT_RUNG)
+        self._is_evaluating = True
+        self._output.mark()
+        refit = job.trial.rung == REFIT_RUNG
+        outcome = objective.evaluate(job.config, context, self._recorder.points, refit=refit)
+        with self._listening:
+            self._is_evaluating = False
+        return self._output.add_to(outcome) if isinstance(outcome, Failed) else outcome
 
-    def _finish(self, job: Job, outcome: Outcome) -> None:
-        self._send([protocol.DONE, job.lease, self._clock.monotonic(), protocol.encode_outcome(outcome)])
+    def _look_for_preemption(self) -> bool:
+        """Whether the parent has said that the evaluation shall end.
+
+        Looked for when the objective asks: a thread that waits for it would compete for the interpreter lock, and
+        make `os.fork` unsafe.
+        """
+        with self._listening:
+            # A thread that user code has left behind must not read what the loop reads.
+            if self._is_evaluating and not self._is_preempted:
+                self._take(message for message, _ in self._channel.receive_ready())
+            if self._is_evaluating and self._is_preempted:
+                self._knows_of_preemption = True
+        return self._is_preempted
 
     def _send_point(self, lease: int, step: float, loss: float) -> None:
         self._send([protocol.REPORT, lease, step, loss])
@@ -156,11 +188,9 @@ def _die_with_parent(lifeline: int, parent: int) -> None:
         fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     else:
         threading.Thread(target=_watch_lifeline, args=(lifeline,), daemon=True).start()
-    if os.getppid() != parent:
-        os.killpg(0, signal.SIGKILL)
+    follow_parent(parent, signal.SIGKILL)
 
 
 def _watch_lifeline(lifeline: int) -> None:
@@ -187,9 +217,7 @@ def main(arguments: list[str]) -> int:
     connection, lifeline, parent = (int(argument) for argument in arguments)
     connection, lifeline = _out_of_reach(connection), _out_of_reach(lifeline)
     _die_with_parent(lifeline, parent)
-    # Ctrl-C and the warnings of batch systems are for the parent, which decides what becomes of the job.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    leave_signals_to_parent()
     faulthandler.enable(all_threads=False)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)

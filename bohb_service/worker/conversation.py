@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 
+from bohb_service import log_context
 from bohb_service.clock import Clock
 from bohb_service.errors import TransportError, UnknownSessionError
 from bohb_service.rpc.messages import Answer, Registration, WorkerInfo
@@ -99,6 +100,7 @@ class Conversation:
         registration = self._link.call(self._link.master.register, info)
         if registration is not None:
             self.registration = registration
+            log_context.bind(study=registration.study)
             self.needs_registration = False
             self.outbox.pending = None
             for lease in registration.foreign:

@@ -1,8 +1,10 @@
 """Why an objective process died, as an outcome."""
 
 import signal
+from dataclasses import dataclass
 
 from bohb_service.scheduler.outcomes import Curve, Failed, Released
+from bohb_service.worker.events import Broken
 from bohb_service.worker.verdicts import shorten
 
 _FAULTS: dict[int, str] = {
@@ -25,6 +27,21 @@ _FROM_OUTSIDE = frozenset(
         signal.SIGUSR2,
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a process is killed or dead, and what that means for one job.
+
+    Attributes:
+        lease: The job, or None if nobody is to blame.
+        outcome: Its outcome; None if it is dropped.
+        broken: The worker is given up.
+    """
+
+    lease: int | None = None
+    outcome: Failed | Released | None = None
+    broken: Broken | None = None
 
 
 def explain_death(

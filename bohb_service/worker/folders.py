@@ -1,15 +1,18 @@
 """Where a worker keeps the directories of configurations and the output of objectives."""
 
 import errno
+import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bohb_service.errors import StudyError
+from bohb_service.journal.run_directory import output_file
+from bohb_service.machine import machine_id
 from bohb_service.rpc.messages import Registration
+from bohb_service.worker.checkpoint import discard
 from bohb_service.worker.logs import LogFile
 
 
@@ -38,9 +41,21 @@ class Folders:
             raise _cannot_make(Path(paths[0]), NotADirectoryError(errno.ENOENT, os.strerror(errno.ENOENT)))
         return paths
 
+    @property
+    def place(self) -> str:
+        """Equal for workers that share the folder of configurations on this machine alone; empty for the master's."""
+        if self.is_shared:
+            return ""
+        return hashlib.sha256(f"{machine_id()}:{self.configurations.absolute()}".encode()).hexdigest()[:16]
+
+    def discard_checkpoints(self, numbers: Sequence[int]) -> None:
+        """Remove the checkpoints of configurations that cannot be promoted any more, where there are any."""
+        for number in numbers:
+            discard(self.configurations / str(number))
+
     def log(self, worker: str) -> LogFile:
         """The output file of a worker."""
-        return LogFile(self.logs / f"{re.sub(r'[^A-Za-z0-9._-]', '_', worker)}.log")
+        return LogFile(self.logs / output_file(worker))
 
 
 def find_folders(registration: Registration, scratch: Path | None, logs: Path | None = None) -> Folders:
@@ -55,7 +70,7 @@ def find_folders(registration: Registration, scratch: Path | None, logs: Path | 
         StudyError: A folder cannot be made, or belongs to someone else.
     """
     shared = Path(registration.configurations)
-    if _is_of_study(shared, registration.study_id):
+    if is_of_study(shared, registration.study_id):
         found = Folders(shared, logs or shared.parent / "logs", is_shared=True)
         if _can_make(found.logs):
             return found
@@ -72,7 +87,13 @@ def find_folders(registration: Registration, scratch: Path | None, logs: Path | 
     return local
 
 
-def _is_of_study(folder: Path, study_id: str) -> bool:
+def is_of_study(folder: Path, study_id: str) -> bool:
+    """Whether this is the master's folder of configurations, seen from here.
+
+    Args:
+        folder: Where the master has it.
+        study_id: What is in its file ``id``.
+    """
     try:
         return study_id in (folder / "id").read_text(encoding="utf-8").split()
     except (OSError, ValueError):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bohb_service.clock import Clock
+from bohb_service.worker.control_groups import memory_groups
 
 if TYPE_CHECKING:
     import psutil
@@ -123,18 +124,7 @@ class OomWatch:
 
 
 def _counter_files() -> list[Path]:
-    candidates = []
-    try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            candidates += [Path(f"/sys/fs/cgroup{path}/memory.events"), Path("/sys/fs/cgroup/memory.events")]
-        elif "memory" in controllers.split(","):
-            root = "/sys/fs/cgroup/memory"
-            candidates += [Path(f"{root}{path}/memory.oom_control"), Path(f"{root}/memory.oom_control")]
+    candidates = [group.events for group in memory_groups()]
     found = next((file for file in candidates if _counter(file) is not None), None)
     return [found] if found is not None else [Path("/proc/vmstat")]
 

@@ -75,7 +75,7 @@ class Objective:
                 value = self._refit(config, context.budget, context)
                 return judge_refit(value, self._clock.monotonic() - started, curve())
             value = self._compute(config, context.budget, context)
-            return judge_result(value, self._clock.monotonic() - started, curve())
+            return judge_result(value, self._clock.monotonic() - started, curve(), context.continued_from)
         except BaseException as error:  # noqa: BLE001 - whatever user code raises is its outcome
             return judge_exception(error, self._clock.monotonic() - started, curve())
 

@@ -31,10 +31,12 @@ class Outbox:
 
     Attributes:
         pending: The request without an answer, or None.
+        place: Of each request.
     """
 
     def __init__(self) -> None:
         self.pending: Request | None = None
+        self.place = ""
         self._news: dict[int, _Entry] = {}
         self._sent: dict[int, _Entry] = {}
         self._reports: deque[Report] = deque(maxlen=_MAX_WAITING_REPORTS)
@@ -87,7 +89,8 @@ class Outbox:
         if self.pending is None:
             self._seq += 1
             reports = tuple(self._reports.popleft() for _ in range(min(len(self._reports), MAX_REPORTS)))
-            self.pending = Request(self._seq, self._results(), reports, running, max_jobs, wait_s, turnaround_s)
+            results = self._results()
+            self.pending = Request(self._seq, results, reports, running, max_jobs, wait_s, turnaround_s, self.place)
         return self.pending
 
     def answered(self, acks: Iterable[int]) -> None:

@@ -1,10 +1,11 @@
 """What the worker process and its objective process say to each other, as plain lists.
 
-To the child:   ``[START, spec, options]``, ``[JOB, ...]``, ``[DROP, lease]``, ``[END]``.
+To the child:   ``[START, spec, options]``, ``[JOB, ...]``, ``[DROP, lease]``, ``[PREEMPT]``, ``[END]``.
 From the child: ``[READY]`` or ``[BROKEN, message, detail]`` once; ``[UP, time]`` after `setup`, which is run
 before the first job, or ``[SETUP_FAILED, lease, message, detail, is_final]`` with that job, and the process ends; then
 for each job, in the order of the jobs, ``[REPORT, lease, step, loss]`` and ``[DONE, lease, time, outcome]``
-or ``[DROPPED, lease]``. Times are of the monotonic clock, which the processes of a machine share.
+or ``[DROPPED, lease]``, and after PREEMPT ``[PREEMPTED, lease, time]`` for one that was told of it or had not
+begun. Times are of the monotonic clock, which the processes of a machine share.
 """
 
 from typing import Any
@@ -13,9 +14,9 @@ from bohb_service.scheduler.outcomes import Completed, Failed, Outcome
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 
-START, JOB, DROP, END = "start", "job", "drop", "end"
+START, JOB, DROP, PREEMPT, END = "start", "job", "drop", "preempt", "end"
 READY, BROKEN, UP, SETUP_FAILED = "ready", "broken", "up", "setup-failed"
-REPORT, DONE, DROPPED = "report", "done", "dropped"
+REPORT, DONE, DROPPED, PREEMPTED = "report", "done", "dropped", "preempted"
 
 
 def encode_job(job: Job, directory: str) -> list[Any]:
@@ -48,7 +49,7 @@ def encode_outcome(outcome: Outcome) -> list[Any]:
         TypeError: The outcome is a release, which only the worker process decides.
     """
     if isinstance(outcome, Completed):
-        return [outcome.loss, dict(outcome.info), outcome.seconds, outcome.curve]
+        return [outcome.loss, dict(outcome.info), outcome.seconds, outcome.continued_from, outcome.curve]
     if isinstance(outcome, Failed):
         return [outcome.reason, outcome.message, outcome.detail, outcome.seconds, outcome.curve]
     raise TypeError(f"the objective process cannot say {outcome!r}")
@@ -58,8 +59,8 @@ def decode_outcome(encoded: list[Any]) -> Completed | Failed:
     """The outcome from the list of `encode_outcome`."""
     *fields, curve = encoded
     points = tuple((step, loss) for step, loss in curve)
-    if len(fields) == 3:
-        loss, info, seconds = fields
-        return Completed(loss, info, seconds, points)
+    if isinstance(fields[1], dict):
+        loss, info, seconds, continued_from = fields
+        return Completed(loss, info, seconds, points, continued_from)
     reason, message, detail, seconds = fields
     return Failed(reason, message, detail, seconds, points)

@@ -22,22 +22,22 @@ from bohb_service.worker.events import (
     Started,
     SupervisorEvent,
 )
+from bohb_service.worker.farewell import Farewell
 from bohb_service.worker.folders import Folders, find_folders
+from bohb_service.worker.head import Head
 from bohb_service.worker.job_lines import JobLines
 from bohb_service.worker.link import Link, Master
 from bohb_service.worker.process import Launch
 from bohb_service.worker.signals import StopLevel, StopSignals
 from bohb_service.worker.supervisor import Supervisor
 from bohb_service.worker.waiting import Waiting
-
-FAREWELL_S = 5.0
-"""How long a leaving worker tries to deliver what it holds."""
+from bohb_service.worker.workload import NEVER
 
 TEARDOWN_S = 10.0
 """How long the user's `teardown` may take."""
 
-SLOW_S = 1.0
-"""A job that takes so long keeps nothing waiting behind it."""
+GRACE_S = 20.0
+"""How long a preempted evaluation may take to save; batch systems kill after 30 s by default."""
 
 log = logging.getLogger("bohb_service.worker")
 
@@ -57,6 +57,7 @@ class WorkerRunner:
         logs: Folder for the output of objectives; by default beside the directories of configurations.
         orphan_timeout_s: How long to go on without a master, be it lost or not there yet, counted from the
             first call that failed.
+        grace_s: How long the running evaluation may go on after SIGTERM or SIGUSR1.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class WorkerRunner:
         scratch: Path | None = None,
         logs: Path | None = None,
         orphan_timeout_s: float = 3600.0,
+        grace_s: float = GRACE_S,
     ) -> None:
         self._info = info
         self._scratch = scratch
         self._logs = logs
         self._orphan_timeout_s = orphan_timeout_s
+        self._grace_s = grace_s
         self._clock: Clock = SystemClock()
         self._lines = JobLines(self._clock)
         self._signals = StopSignals()
@@ -79,16 +82,17 @@ class WorkerRunner:
         self._conversation = Conversation(self._link, info, self._clock)
         self._outbox = self._conversation.outbox
         self._waiting = Waiting()
+        self._farewell = Farewell(self._conversation, self._link, self._signals, self._waiting, self._clock)
         self._folders: Folders | None = None
         self._study_id = ""
         self._supervisor: Supervisor | None = None
         self._prefetch = 1
         self._giving_back: set[int] = set()
         self._disowned: set[int] = set()
-        self._head: int | None = None
-        self._head_since = 0.0
+        self._head = Head(self._clock)
         self._job_s = 0.0
         self._is_draining = False
+        self._save_by = NEVER
         self._stop: str | None = None
         self._broken: Broken | None = None
 
@@ -127,7 +131,7 @@ class WorkerRunner:
     def _step(self) -> ExitCode | None:
         """Do one thing; the exit code when it was the last."""
         level = self._signals.level()
-        if level is StopLevel.PREEMPT:
+        if level is StopLevel.NOW or (level is StopLevel.PREEMPT and self._preempt()):
             return self._end_preempted()
         if level is StopLevel.DRAIN and self._drain():
             return self._end_drained()
@@ -139,11 +143,11 @@ class WorkerRunner:
         # Right after a failed call only: a process that was suspended for long tries once more.
         if now < self._link.retry_at and now - self._link.failing_since >= self._orphan_timeout_s:
             return self._end_orphaned()
-        if self._is_slow(now):
+        if self._is_slow:
             self._give_back_ahead()
         due = self._next_call()
         if now < due:
-            self._wait(due, alarms_only=self._conversation.is_gathering)
+            self._wait(min(due, self._save_by), alarms_only=self._conversation.is_gathering)
         elif self._conversation.needs_registration:
             if (registration := self._conversation.register(self._held)) is not None:
                 self._adopt(registration)
@@ -163,15 +167,16 @@ class WorkerRunner:
         held = self._supervisor.held if self._supervisor is not None else ()
         return tuple(lease for lease in held if lease not in self._disowned) if self._disowned else held
 
-    def _is_slow(self, now: float) -> bool:
-        return now - self._head_since >= SLOW_S and bool(self._held)
+    @property
+    def _is_slow(self) -> bool:
+        return self._head.is_slow and bool(self._held)
 
     def _give_back_ahead(self) -> None:
         """Let others do what was fetched ahead: this is not the short job that was expected."""
         if self._supervisor is not None and self._held[1:]:
             # While the worker was in a call, or asleep, the process may have turned to the next one.
             self._take_events(self._supervisor.poll())
-        for lease in self._held[1:] if self._is_slow(self._clock.monotonic()) else ():
+        for lease in self._held[1:] if self._is_slow else ():
             self._outbox.add(lease, Released("unstarted", f"worker {self._info.worker} is at a long job"))
             self._disown(lease)
 
@@ -214,33 +219,29 @@ class WorkerRunner:
             self._disowned.clear()
         self._study_id = registration.study_id
         self._folders = find_folders(registration, self._scratch, self._logs)
+        self._outbox.place = self._folders.place
         spec = self._info.spec or registration.worker_spec
         output = self._folders.log(self._info.worker)
         launch = Launch(spec, registration.worker_options, output)
         self._supervisor = Supervisor(launch, limits, self._waiting, self._clock)
         self._supervisor.start()
 
-    def _exchange(self, *, is_last: bool = False) -> bool:
-        """One exchange with the master; whether it was answered.
-
-        Args:
-            is_last: The worker is leaving and only delivers.
-        """
+    def _exchange(self) -> None:
+        """One exchange with the master."""
         supervisor = self._supervisor
         assert supervisor is not None
         # The number of a disowned job may be given anew: no others before it has ended.
-        wants_jobs = supervisor.is_ready and not (self._is_draining or is_last or self._disowned)
-        wants_jobs = wants_jobs and not self._is_slow(self._clock.monotonic())
+        wants_jobs = supervisor.is_ready and not (self._is_draining or self._disowned or self._is_slow)
         held = self._held
         answer = self._conversation.exchange(held, max(0, self._prefetch - len(held)) if wants_jobs else 0)
-        if answer is None:
-            return False
-        self._take_answer(supervisor, answer)
-        return True
+        if answer is not None:
+            self._take_answer(supervisor, answer)
 
     def _take_answer(self, supervisor: Supervisor, answer: Answer) -> None:
         self._prefetch = max(1, answer.prefetch)
         self._lines.acknowledged(answer.acks)
+        if answer.over and self._folders is not None:
+            self._folders.discard_checkpoints(answer.over)
         for lease in answer.lost:
             log.warning("lease lost", extra={"lease": lease})
             supervisor.drop(lease)
@@ -264,7 +265,7 @@ class WorkerRunner:
             self._broken = Broken(str(error))
         else:
             if not supervisor.held:
-                self._head_since = self._clock.monotonic()
+                self._head.restart()
             supervisor.submit(zip(jobs, directories, strict=True))
 
     def _give_back(self, job: Job) -> None:
@@ -306,9 +307,7 @@ class WorkerRunner:
         if isinstance(event, Reported | Broken):
             return False
         assert self._supervisor is not None
-        head = next(iter(self._supervisor.held), None)
-        if head != self._head or isinstance(event, Started):
-            self._head, self._head_since = head, self._clock.monotonic()
+        self._head.see(next(iter(self._supervisor.held), None), is_start=isinstance(event, Started))
         lease = event.job.lease
         if isinstance(event, Started) or lease not in self._disowned:
             return False
@@ -319,45 +318,63 @@ class WorkerRunner:
 
     def _drain(self) -> bool:
         """Take no more jobs and give back those not begun; whether nothing is left to do."""
-        supervisor = self._supervisor
         if not self._is_draining:
-            self._is_draining = True
             log.warning("draining: finishing the running job; interrupt again to give it back")
-            if supervisor is not None:
-                self._giving_back.update(supervisor.held[1:])
-                for lease in supervisor.held[1:]:
-                    supervisor.drop(lease)
-                self._take_events(supervisor.poll())
-        return supervisor is None or not (supervisor.held or self._outbox.leases)
+            self._take_no_more()
+        return self._supervisor is None or not (self._supervisor.held or self._outbox.leases)
+
+    def _preempt(self) -> bool:
+        """Let the running evaluation save what it has; whether there is nothing to wait for any more."""
+        supervisor, now = self._supervisor, self._clock.monotonic()
+        if self._save_by == NEVER:
+            log.warning("preempted: the running evaluation has %g s to save; interrupt to end it now", self._grace_s)
+            self._take_no_more()
+            is_told = supervisor is not None and supervisor.preempt(self._preemption)
+            self._save_by = now + (self._grace_s if is_told else 0.0)
+        return supervisor is None or not supervisor.held or now >= self._save_by
+
+    def _take_no_more(self) -> None:
+        self._is_draining = True
+        if self._supervisor is not None:
+            ahead = self._supervisor.held[1:]
+            self._giving_back.update(ahead)
+            for lease in ahead:
+                self._supervisor.drop(lease)
+            self._take_events(self._supervisor.poll())
+
+    @property
+    def _preemption(self) -> str:
+        cause = "SIGTERM or SIGUSR1" if self._signals.was_terminated else "SIGINT"
+        return f"worker {self._info.worker} got {cause}"
 
     # -- ends ------------------------------------------------------------------------------------------------
 
     def _end_stopped(self, reason: str) -> ExitCode:
         log.info("stopping: %s", reason)
         unstarted = self._end_process(is_orderly=True)
-        self._leave(unstarted, reason)
+        self._farewell.leave(self._study_id, unstarted, reason)
         return ExitCode.OK
 
     def _end_drained(self) -> ExitCode:
         self._end_process(is_orderly=True)
-        self._leave((), "drained")
+        self._farewell.leave(self._study_id, (), "drained")
         return ExitCode.INTERRUPTED
 
     def _end_preempted(self) -> ExitCode:
-        is_signal = self._signals.was_terminated
         if self._supervisor is not None:
             self._take_events(self._supervisor.poll())
             running, unstarted = self._supervisor.kill()
             self._take_events(self._supervisor.poll())
             if running is not None:
-                cause = "SIGTERM or SIGUSR1" if is_signal else "SIGINT"
-                self._outbox.add(running, Released("preempted", f"worker {self._info.worker} got {cause}"))
-            self._leave(unstarted, "preempted")
-        return ExitCode.TRY_AGAIN if is_signal else ExitCode.INTERRUPTED
+                self._outbox.add(running, Released("preempted", self._preemption))
+            self._farewell.leave(self._study_id, unstarted, "preempted")
+        return ExitCode.TRY_AGAIN if self._signals.was_terminated else ExitCode.INTERRUPTED
 
     def _end_broken(self, broken: Broken) -> ExitCode:
         log.error("worker cannot be used: %s%s", broken.message, f"\n{broken.detail}" if broken.detail else "")
-        self._leave(self._end_process(is_orderly=False), f"{FAULT}worker cannot be used: {broken.message}")
+        self._farewell.leave(
+            self._study_id, self._end_process(is_orderly=False), f"{FAULT}worker cannot be used: {broken.message}"
+        )
         return ExitCode.USAGE
 
     def _end_orphaned(self) -> ExitCode:
@@ -377,24 +394,3 @@ class WorkerRunner:
         running, unstarted = supervisor.kill()
         self._take_events(supervisor.poll())
         return unstarted if running is None else (running, *unstarted)
-
-    def _leave(self, unstarted: tuple[int, ...], reason: str) -> None:
-        """Deliver what is left, as far as that is possible in a short time, and say goodbye."""
-        if self._conversation.registration is None:
-            return
-        give_up = self._clock.monotonic() + FAREWELL_S
-        n_signals = self._signals.n_received
-        try:
-            while self._outbox.leases and self._clock.monotonic() < give_up and self._signals.n_received == n_signals:
-                if self._conversation.needs_registration:
-                    registration = self._conversation.register(())
-                    if registration is not None and registration.study_id != self._study_id:
-                        self._outbox.clear()
-                elif self._exchange(is_last=True) and not self._outbox.has_news:
-                    break
-                self._wait_while(lambda: True, min(give_up, self._link.retry_at))
-        except ProtocolError as error:
-            log.warning("outcomes refused", extra={"error": str(error)})
-        if self._outbox.leases:
-            log.warning("outcomes not delivered", extra={"leases": list(self._outbox.leases)})
-        self._conversation.say_goodbye(unstarted, reason)

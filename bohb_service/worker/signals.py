@@ -1,4 +1,4 @@
-"""Requests to stop, by signal: first drain, then preempt."""
+"""Requests to stop, by signal: drain, preempt, or end at once."""
 
 import contextlib
 import os
@@ -19,6 +19,7 @@ class StopLevel(IntEnum):
     NONE = 0
     DRAIN = 1
     PREEMPT = 2
+    NOW = 3
 
 
 class InterruptedBySignal(BaseException):
@@ -46,20 +47,22 @@ class _Interruptible:
 class StopSignals:
     """Collects SIGINT, SIGTERM and SIGUSR1 while it is entered, which the main thread alone can do.
 
-    The first SIGINT asks to drain: finish the running job, take no other. A second one, SIGTERM, or
-    SIGUSR1, with which batch systems announce the end, ask to give everything back now.
+    The first SIGINT asks to drain: finish the running job, take no other. SIGTERM and SIGUSR1, with which batch
+    systems announce the end, ask to preempt: let the running job save what it has, then give it back. SIGINT after
+    any of these asks to give everything back now. What asks for no more than before is ignored: batch systems send
+    SIGTERM more than once.
 
     Attributes:
         is_armed: A signal raises `InterruptedBySignal` now.
         interruptible: Context manager inside which `is_armed` is set.
-        n_received: Number of signals so far.
+        n_received: Number of signals so far that asked for more than those before.
     """
 
     def __init__(self) -> None:
         self.is_armed = False
         self.interruptible = _Interruptible(self)
         self.n_received = 0
-        self._n_interrupts = 0
+        self._level = StopLevel.NONE
         self._is_news = False
         self._is_readable = False
         self._is_terminated = False
@@ -78,9 +81,7 @@ class StopSignals:
     def level(self) -> StopLevel:
         """What has been asked for so far."""
         self._is_news = False
-        if self._is_terminated or self._n_interrupts > 1:
-            return StopLevel.PREEMPT
-        return StopLevel.DRAIN if self._n_interrupts else StopLevel.NONE
+        return self._level
 
     @property
     def was_terminated(self) -> bool:
@@ -115,9 +116,12 @@ class StopSignals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT:
-            self._n_interrupts += 1
+            level = StopLevel.DRAIN if self._level is StopLevel.NONE else StopLevel.NOW
         else:
-            self._is_terminated = True
+            level, self._is_terminated = StopLevel.PREEMPT, True
+        if level <= self._level:
+            return
+        self._level = level
         self.n_received += 1
         self._is_news = self._is_readable = True
         with contextlib.suppress(BlockingIOError):

@@ -1,16 +1,16 @@
 """Keeps an objective process at work: hands it jobs, enforces limits, replaces it when it dies."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from bohb_service.clock import Clock, SystemClock
-from bohb_service.scheduler.outcomes import Completed, Failed, FailureReason, Released
+from bohb_service.scheduler.outcomes import Completed, Failed, FailureReason, Outcome, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.worker import protocol
 from bohb_service.worker.channel import ChannelError
 from bohb_service.worker.curve import MAX_POINTS
-from bohb_service.worker.deaths import explain_death
+from bohb_service.worker.deaths import Verdict, explain_death
 from bohb_service.worker.events import (
     Broken,
     Dropped,
@@ -37,21 +37,6 @@ _SILENCE_GRACE_S = 1.0
 _HOUSEKEEPING_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    """Why the process is killed or dead, and what that means for one job.
-
-    Attributes:
-        lease: The job, or None if nobody is to blame.
-        outcome: Its outcome; None if it is dropped.
-        broken: The worker is given up.
-    """
-
-    lease: int | None = None
-    outcome: Failed | Released | None = None
-    broken: Broken | None = None
-
-
 class Supervisor:
     """Runs submitted jobs one after another in an objective process.
 
@@ -76,11 +61,12 @@ class Supervisor:
         self._jobs = Workload()
         self._events: list[SupervisorEvent] = []
         self._process: ChildProcess | None = None
-        self._verdict: _Verdict | None = None
+        self._verdict: Verdict | None = None
         self._bury_by = NEVER
         self._next_housekeeping = NEVER
         self._n_setup_failures = 0
         self._n_idle_deaths = 0
+        self._preemption = ""
         self._is_ending = False
 
     @property
@@ -155,6 +141,21 @@ class Supervisor:
             # A process that has begun with it does not listen, and is killed when the grace is over.
             sent.drop_by = self._clock.monotonic() + _DROP_GRACE_S
             self._process.send([protocol.DROP, lease])
+
+    def preempt(self, message: str) -> bool:
+        """Tell the evaluation that it shall save what it has and end; whether there is one that can hear it.
+
+        `Finished` follows with a release if it was told before it ended, else with its own outcome.
+
+        Args:
+            message: Why, for that release.
+        """
+        process = self._process
+        if process is None or not process.is_up or self._verdict is not None or self._jobs.head is None:
+            return False
+        self._preemption = message
+        process.send([protocol.PREEMPT])
+        return True
 
     def poll(self) -> list[SupervisorEvent]:
         """What has happened since the last call; due when a descriptor is ready, and at `deadline`."""
@@ -239,6 +240,8 @@ class Supervisor:
                 self._add_point(lease, step, loss)
             case [protocol.DROPPED, lease]:
                 self._end_job(process, lease, self._clock.monotonic(), None, 0)
+            case [protocol.PREEMPTED, lease, at]:
+                self._end_job(process, lease, at, Released("preempted", self._preemption), 0)
             case [protocol.READY]:
                 process.is_loaded = True
             case [protocol.UP, at]:
@@ -249,9 +252,9 @@ class Supervisor:
             case [protocol.SETUP_FAILED, lease, text, detail, is_final]:
                 self._fail_setup(self._jobs.remove(lease), text, detail, is_final=is_final)
                 # The process has stopped; the jobs behind are not to be blamed for its end.
-                self._kill(_Verdict())
+                self._kill(Verdict())
             case [protocol.BROKEN, text, detail]:
-                self._kill(_Verdict(broken=Broken(text, detail)))
+                self._kill(Verdict(broken=Broken(text, detail)))
 
     def _add_point(self, lease: int, step: float, loss: float) -> None:
         head = self._jobs.head
@@ -260,19 +263,17 @@ class Supervisor:
                 head.points.append((step, loss))
             self._events.append(Reported(lease, step, loss))
 
-    def _end_job(
-        self, process: ChildProcess, lease: int, at: float, outcome: Completed | Failed | None, n_bytes: int
-    ) -> None:
+    def _end_job(self, process: ChildProcess, lease: int, at: float, outcome: Outcome | None, n_bytes: int) -> None:
         held = self._jobs.remove(lease)
         if held is None:
             return
         at = held.instant(at, self._clock.monotonic())
-        if outcome is not None and not 0.0 <= outcome.seconds <= at - held.since:
+        if isinstance(outcome, Completed | Failed) and not 0.0 <= outcome.seconds <= at - held.since:
             outcome = replace(outcome, seconds=at - held.since)
         self._tell(held, outcome, n_bytes)
         self._begin_head(process, at)
 
-    def _tell(self, held: HeldJob, outcome: Completed | Failed | Released | None, n_bytes: int = 1000) -> None:
+    def _tell(self, held: HeldJob, outcome: Outcome | None, n_bytes: int = 1000) -> None:
         if outcome is None:
             self._events.append(Dropped(held.job))
             return
@@ -312,11 +313,11 @@ class Supervisor:
             self._kill(self._blame("exit", text))
         elif not process.is_loaded and now >= process.started + limits.setup_s:
             text = f"loading the worker took longer than {limits.setup_s:g} s"
-            self._kill(_Verdict(broken=Broken(text, process.log.tail())))
+            self._kill(Verdict(broken=Broken(text, process.log.tail())))
         elif head is None:
             return
         elif now >= head.drop_by:
-            self._kill(_Verdict(head.job.lease))
+            self._kill(Verdict(head.job.lease))
         elif now >= self._time_limit(process, head):
             limit = limits.seconds if process.is_up else limits.setup_s
             self._kill(self._blame("timeout", f"passed the limit of {limit:g} s"))
@@ -328,16 +329,16 @@ class Supervisor:
             size = f"{process.gauge.peak_mib:.0f} MiB resident"
             self._kill(self._blame("memory", f"passed the limit of {limits.memory_mib:g} MiB with {size}"))
 
-    def _blame(self, reason: FailureReason, message: str) -> _Verdict:
+    def _blame(self, reason: FailureReason, message: str) -> Verdict:
         """The verdict that the job at the head failed."""
         head = self._jobs.head
         if head is None:
-            return _Verdict()
+            return Verdict()
         seconds = self._clock.monotonic() - head.since
         detail = self._launch.log.tail(head.log_offset)
-        return _Verdict(head.job.lease, Failed(reason, message, detail, seconds, tuple(head.points)))
+        return Verdict(head.job.lease, Failed(reason, message, detail, seconds, tuple(head.points)))
 
-    def _kill(self, verdict: _Verdict) -> None:
+    def _kill(self, verdict: Verdict) -> None:
         if self._process is not None and self._verdict is None:
             self._verdict = verdict
             self._bury_by = self._clock.monotonic() + _KILL_GRACE_S
@@ -357,7 +358,7 @@ class Supervisor:
             self._give_up(verdict.broken)
         self.start()
 
-    def _judge_death(self, process: ChildProcess, code: int, now: float, *, oom_struck: bool) -> _Verdict:
+    def _judge_death(self, process: ChildProcess, code: int, now: float, *, oom_struck: bool) -> Verdict:
         head = self._jobs.head
         cause = explain_death(
             code,
@@ -368,7 +369,7 @@ class Supervisor:
             curve=tuple(head.points) if head is not None else (),
         )
         if head is not None:
-            return _Verdict(head.job.lease, cause)
+            return Verdict(head.job.lease, cause)
         self._n_idle_deaths += 1
         if process.is_loaded or isinstance(cause, Released):
             text = f"the objective's process died {MAX_IDLE_DEATHS} times without a job: {cause.message}"
@@ -376,7 +377,7 @@ class Supervisor:
         else:
             text, is_final = f"the process ended while it loaded the worker: {cause.message}", True
         return (
-            _Verdict(broken=Broken(text, cause.detail if isinstance(cause, Failed) else "")) if is_final else _Verdict()
+            Verdict(broken=Broken(text, cause.detail if isinstance(cause, Failed) else "")) if is_final else Verdict()
         )
 
     def _end_blamed(self, process: ChildProcess, lease: int, outcome: Failed | Released | None) -> None:

@@ -27,7 +27,7 @@ class _UnfitError(Exception):
         self.reason: FailureReason = reason
 
 
-def judge_result(value: Any, seconds: float, curve: Curve) -> Outcome:
+def judge_result(value: Any, seconds: float, curve: Curve, continued_from: float = 0.0) -> Outcome:
     """The outcome of a `compute` that returned.
 
     Keys beside ``loss`` and ``info`` are added to the info, and an info that is no mapping is kept as
@@ -37,6 +37,7 @@ def judge_result(value: Any, seconds: float, curve: Curve) -> Outcome:
         value: What it returned.
         seconds: How long it took.
         curve: Points that it reported.
+        continued_from: The budget that it did not spend again.
     """
     try:
         if isinstance(value, Mapping):
@@ -45,7 +46,11 @@ def judge_result(value: Any, seconds: float, curve: Curve) -> Outcome:
             loss, info = _loss(value, "no loss"), {}
     except _UnfitError as unfit:
         return Failed(unfit.reason, str(unfit), seconds=seconds, curve=curve)
-    return Completed(loss, info, seconds, curve)
+    try:
+        spared = max(0.0, float(continued_from))
+    except (TypeError, ValueError):
+        spared = 0.0
+    return Completed(loss, info, seconds, curve, spared if isfinite(spared) else 0.0)
 
 
 def judge_refit(value: Any, seconds: float, curve: Curve) -> Outcome:

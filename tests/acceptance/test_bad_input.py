@@ -94,7 +94,7 @@ def test_wrong_command_lines_are_told(tmp_path, monkeypatch, command, arguments,
 def test_every_option_has_a_variable():
     for command in (*master.commands.values(), worker, *worker.commands.values()):
         for parameter in command.params:
-            if parameter.name not in {"version", "help", "file", "target"}:
+            if parameter.name not in {"version", "help", "file", "target", "trial"}:
                 assert parameter.envvar, f"{command.name}: {parameter.name} has no BOHB_ variable"
                 assert parameter.envvar.startswith("BOHB_")
 

@@ -234,8 +234,9 @@ def test_an_interrupted_run_ends_soon_and_goes_on_later(run_cli, tmp_path, numbe
     assert len(outcomes(run)) == PLAN
 
 
-def test_the_second_interrupt_ends_at_once(run_cli, tmp_path):
-    study, run = write_study(tmp_path, worker_options={"sleep_per_unit": 60.0}), tmp_path / "run"
+@pytest.mark.parametrize("stop", [{"brackets": 1}, {"evaluations": 1}], ids=["all are busy", "one is idle"])
+def test_the_second_interrupt_ends_at_once(run_cli, tmp_path, stop):
+    study, run = write_study(tmp_path, worker_options={"sleep_per_unit": 60.0}, stop=stop), tmp_path / "run"
     master = run_cli.start("bohb-master", "run", study, "--workers", 2, "--run-dir", run)
     wait_until(lambda: (run / "journal.sqlite").exists() and load_run(run).trials)
     master.process.send_signal(signal.SIGINT)

@@ -93,9 +93,10 @@ def test_a_worker_that_was_stopped_past_its_lease_delivers_late(run_cli, tmp_pat
 
 def test_every_worker_that_is_lost_has_a_reason_with_and_without_a_master(run_cli, tmp_path):
     study, run = gated_study(tmp_path, stop={"evaluations": 3}), tmp_path / "run"
-    master = run_cli.start("bohb-master", "run", study, "--run-dir", run)
+    master = run_cli.start("bohb-master", "run", study, "--run-dir", run, "--log-text")
     workers = {
-        name: run_cli.start("bohb-worker", "--run-dir", run, "--name", name) for name in ("killed", "leaves", "stays")
+        name: run_cli.start("bohb-worker", "--run-dir", run, "--name", name, "--preempt-grace", 0)
+        for name in ("killed", "leaves", "stays")
     }
     wait_until(lambda: {event.worker for event in events(run, TrialLeased)} == set(workers))
     workers["killed"].process.kill()

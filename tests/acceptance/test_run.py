@@ -279,3 +279,27 @@ def test_the_main_job_beats_the_default_network(run_cli, tmp_path):
     assert report["incumbent"]["loss"] < report["refit"]["baseline"]["validation_loss"]
     assert "points" in result.stdout
     assert "fewer errors" in result.stdout
+
+
+def test_log_lines_of_both_sides_are_json_and_say_what_they_are_about(run_cli, tmp_path):
+    study, run = write_study(tmp_path, "Quadratic", stop={"evaluations": 3}), tmp_path / "run"
+    master = run_cli.start("bohb-master", "run", study, "--run-dir", run)
+    worker = run_cli("bohb-worker", "--run-dir", run, "--name", "w1")
+    assert (worker.returncode, master.wait().returncode) == (0, 0)
+    said = [json.loads(line) for line in master.stderr.splitlines() if line.startswith("{")]
+    done = [json.loads(line) for line in worker.stderr.splitlines()]
+
+    assert {line["study"] for line in said} == {"test"}
+    completed = next(line for line in said if line["message"] == "trial completed")
+    assert {"trial", "lease", "worker", "loss"} <= completed.keys()
+    assert {line["worker"] for line in done} == {"w1"}
+    finished = next(line for line in done if line["message"] == "job finished")
+    assert (finished["study"], finished["trial"], finished["lease"]) == ("test", "0.0", 0)
+
+
+@pytest.mark.parametrize("command", [("bohb-master", "run", "x.yaml"), ("bohb-worker", "--run-dir", "x")])
+def test_log_lines_have_one_form(run_cli, command):
+    ended = run_cli(*command, "--log-json", "--log-text")
+
+    assert ended.returncode == 2
+    assert "give either --log-json or --log-text" in ended.stderr

@@ -188,6 +188,17 @@ def test_one_that_had_worked_for_a_while_is_replaced_at_once(place):
     assert place.workers(fleet) != [None]
 
 
+def test_preempted_ones_are_replaced_at_once_however_often(place):
+    place.program("exit 75")
+    fleet = place.fleet(1)
+    fleet.start()
+    for _ in range(10):
+        assert place.bury_next(fleet) == "its process died (exit code 75)"
+        fleet.watch()
+        assert place.workers(fleet) != [None]
+    assert fleet.error is None
+
+
 def test_one_that_left_by_itself_is_not_replaced(place):
     place.program("exit 0")
     fleet = place.fleet(1)

@@ -15,7 +15,6 @@ from bohb_service.clock import seconds_after_boot
 from bohb_service.errors import JournalWriteError, ProtocolError, UnknownSessionError
 from bohb_service.machine import machine_id
 from bohb_service.master.committer import Committer
-from bohb_service.master.master import is_same_class
 from bohb_service.master.processes import is_process_gone
 from bohb_service.master.proposer import Proposer
 from bohb_service.master.terms import StudyFacts, Terms
@@ -26,6 +25,7 @@ from bohb_service.scheduler.events import StudyStopped, TrialCompleted, TrialLea
 from bohb_service.scheduler.outcomes import Completed, Released
 from bohb_service.scheduler.scheduler import Scheduler
 from bohb_service.scheduler.trial import REFIT_RUNG
+from bohb_service.study.worker_name import is_same_class
 from tests.house import GatedJournal, Peer
 
 

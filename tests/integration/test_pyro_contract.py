@@ -34,7 +34,7 @@ from tests.peers import (
     worker_of,
 )
 
-EXPOSED = {"register", "exchange", "goodbye"}
+EXPOSED = {"register", "exchange", "goodbye", "about"}
 
 
 @pytest.fixture

@@ -153,7 +153,7 @@ def test_a_method_that_is_not_exposed_cannot_be_called(server, method, target):
 def test_stock_clients_see_what_is_exposed_and_nothing_else(server):
     with stock_proxy(server) as proxy:
         proxy._pyroBind()
-        assert proxy._pyroMethods == {"register", "exchange", "goodbye"}
+        assert proxy._pyroMethods == {"register", "exchange", "goodbye", "about"}
         assert proxy._pyroAttrs == set()
         with pytest.raises(errors.DaemonError, match="no '_service' to call"):
             proxy._pyroInvoke("_service", (), {})

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from bohb_service.api.status import run_status, stop_run
+from bohb_service.api.status import check_health, run_status, stop_run
 from bohb_service.errors import JournalError, MasterUnreachableError
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.master.opening import open_run
@@ -85,6 +85,8 @@ def test_where_no_master_answers_the_journal_tells(directory, server):
 
 def test_without_a_master_there_is_nothing_to_stop(directory):
     assert run_status(directory.path)["master"] is None
+    with pytest.raises(MasterUnreachableError, match="there is nothing to stop"):
+        check_health(directory.path)
     with pytest.raises(MasterUnreachableError, match="there is nothing to stop"):
         stop_run(directory.path)
 

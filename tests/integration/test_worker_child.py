@@ -70,6 +70,7 @@ class Bench:
     def trace(self, name):
         """What the objective has written down, once it has."""
         self.until((self.folder / name).exists)
+        self.events += self.supervisor.poll()  # the file may be there before what was said first has been heard
         return (self.folder / name).read_text()
 
 
@@ -141,6 +142,17 @@ def test_the_traceback_begins_in_the_users_code(bench):
     assert lines[0].startswith("Traceback")
     assert "objectives.py" in lines[1]
     assert "bohb_service" not in failed.detail
+
+
+def test_a_failure_has_what_was_printed_since_it_began(bench):
+    _, first, second, silent = bench().outcomes("ok", "prints_and_raises", "prints_and_raises", "raises")
+
+    for number, failed in ((1, first), (2, second)):
+        output, _, traceback = failed.detail.partition("\n\n")
+        assert output == f"Last output:\nepoch of configuration {number}\na line without an end"
+        assert traceback.startswith("Traceback")
+        assert traceback.rstrip().endswith("ValueError: diverged")
+    assert silent.detail.startswith("Traceback")
 
 
 def test_numpy_values_become_plain(bench):
@@ -638,3 +650,52 @@ def test_an_orderly_end_runs_teardown(bench, tmp_path):
     one.until(lambda: not one.supervisor.is_running)
 
     assert (tmp_path / "torn-down").exists()
+
+
+# -- preemption -------------------------------------------------------------------------------------------------
+
+
+def test_the_objective_is_left_alone_by_a_termination_that_is_meant_for_its_worker(bench):
+    one = bench()
+    one.submit("naps")
+    os.kill(int(one.trace("napping")), signal.SIGTERM)
+    one.until(lambda: not one.supervisor.held)
+
+    assert one.outcome(0).loss == 0.5
+
+
+def test_what_the_objective_starts_can_be_terminated(bench):
+    one = bench()
+
+    (outcome,) = one.outcomes("terminates_what_it_starts")
+
+    assert outcome.info == {"codes": [-signal.SIGTERM, -signal.SIGTERM]}
+
+
+def test_jobs_behind_a_preempted_one_are_not_begun(bench):
+    one = bench()
+    one.submit("saves_when_preempted", "counts")
+    one.trace("training")
+
+    assert one.supervisor.preempt("evicted")
+    one.until(lambda: not one.supervisor.held)
+
+    assert [one.outcome(lease) for lease in range(2)] == [Released("preempted", "evicted")] * 2
+    assert not (one.folder / "counts").exists()
+
+
+def test_there_is_nothing_to_preempt_before_the_first_job_and_after_the_last(bench):
+    one = bench()
+    assert not one.supervisor.preempt("evicted")
+
+    one.outcomes("ok")
+
+    assert not one.supervisor.preempt("evicted")
+
+
+def test_a_thread_that_outlives_its_evaluation_may_ask_for_preemption(bench):
+    one = bench()
+
+    outcomes = one.outcomes("leaves_a_thread_that_asks", *["ok"] * 50)
+
+    assert {outcome.loss for outcome in outcomes} == {0.5}

@@ -25,7 +25,8 @@ from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 from bohb_service.study import parse_study
-from bohb_service.worker import runner
+from bohb_service.worker import head
+from bohb_service.worker.checkpoint import CheckpointFile
 from bohb_service.worker.events import Dropped, Finished, Started
 from bohb_service.worker.runner import WorkerRunner
 from tests.polling import wait_until
@@ -188,6 +189,29 @@ def test_directories_are_local_where_the_masters_are_not_visible(master, tmp_pat
     assert run(one, tmp_path) == 0
 
     assert (tmp_path / "scratch" / "another-study" / "0" / "budgets").exists()
+
+
+def test_the_checkpoints_of_what_is_over_are_removed(master, tmp_path):
+    one = master("ok", "ok")
+    folder = tmp_path / "run" / "configurations" / "7"
+    CheckpointFile(folder, "mark", 0).save(b"weights", 1.0)
+    one.before = lambda request: dataclasses.replace(one.answer(request), over=(6, 7)) if request.seq == 1 else None
+
+    assert run(one, tmp_path) == 0
+
+    assert not folder.exists()
+    assert {request.place for request in one.requests} == {""}
+
+
+def test_workers_with_a_folder_of_their_own_tell_which(master, tmp_path):
+    places = set()
+    for scratch in ("a", "b", "b"):
+        one = master("ok", study_id="another-study")
+        assert WorkerRunner(one, INFO, scratch=tmp_path / scratch).run() == 0
+        places |= {request.place for request in one.requests}
+
+    assert len(places) == 2
+    assert "" not in places
 
 
 def test_failures_are_outcomes_like_others(master, tmp_path):
@@ -520,7 +544,7 @@ def test_an_orderly_stop_runs_teardown(master, tmp_path):
 
 
 def test_what_was_fetched_ahead_goes_back_when_the_running_job_is_a_long_one(master, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    monkeypatch.setattr(head, "SLOW_S", 0.2)
     one = master("ok", "naps_longer", "counts", "counts", prefetch=3, heartbeat_s=0.05)
     given_back = []
 
@@ -538,7 +562,7 @@ def test_what_was_fetched_ahead_goes_back_when_the_running_job_is_a_long_one(mas
 
 
 def test_what_was_begun_while_the_worker_was_in_a_call_is_not_given_back(master, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    monkeypatch.setattr(head, "SLOW_S", 0.2)
     one = master("ok", "naps", "counts", "counts", prefetch=3, heartbeat_s=0.05)
     given_back = []
 
@@ -558,7 +582,7 @@ def test_what_was_begun_while_the_worker_was_in_a_call_is_not_given_back(master,
 
 
 def test_nothing_is_fetched_behind_a_long_job(master, tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    monkeypatch.setattr(head, "SLOW_S", 0.2)
     one = master("ok", "naps_longer", prefetch=3, heartbeat_s=0.05)
     asked = []
     one.before = lambda request: asked.append((request.max_jobs, time.monotonic())) if request.running == (1,) else None
@@ -572,7 +596,7 @@ def test_nothing_is_fetched_behind_a_long_job(master, tmp_path, monkeypatch):
 
 def test_a_new_job_waits_for_none_that_is_dropped(master, tmp_path, monkeypatch):
     """After it has given jobs back, the worker asks for new ones as soon as the long job is over."""
-    monkeypatch.setattr(runner, "SLOW_S", 0.2)
+    monkeypatch.setattr(head, "SLOW_S", 0.2)
     one = master("ok", "naps_longer", "counts", "ok", prefetch=2, heartbeat_s=0.05)
 
     assert run(one, tmp_path) == 0
@@ -593,9 +617,9 @@ def test_a_job_behind_the_running_one_that_is_dropped_makes_that_no_new_one(mast
         (Started(third), (2,)),
         (Finished(third, Completed(0.5)), ()),
     ):
-        supervisor.held, one._head_since = held, 0.0
+        supervisor.held, one._head._since = held, 0.0
         one._take_events([event])
-        since.append(one._head_since > 0.0)
+        since.append(one._head._since > 0.0)
     assert since == [True, False, True, True, True]
 
 
@@ -721,16 +745,79 @@ def test_a_directory_that_cannot_be_made_gives_the_job_back(master, tmp_path, ca
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_preemption_kills_the_job_and_gives_everything_back(master, tmp_path, number):
+def test_preemption_ends_a_job_that_goes_on_and_gives_everything_back(master, tmp_path, number):
     one = master("ok", "sleeps", "ok", prefetch=2)
 
     with signalled((tmp_path / "sleeping").exists, number):
-        assert run(one, tmp_path) == 75
+        assert run(one, tmp_path, grace_s=0.3) == 75
 
     assert one.outcomes.pop(0).loss == 0.5
     assert one.outcomes == {1: Released("preempted", "worker w/1 got SIGTERM or SIGUSR1")}
     assert one.goodbyes == [((2,), "preempted")]
     assert not is_alive(int((tmp_path / "sleeping").read_text()))
+
+
+def test_a_preempted_job_is_told_and_saves(master, tmp_path):
+    one = master("ok", "saves_when_preempted", "ok", prefetch=2)
+
+    with signalled((tmp_path / "training").exists):
+        assert run(one, tmp_path) == 75
+
+    assert (tmp_path / "saved").read_text() == "half a training"
+    assert isinstance(one.outcomes.pop(0), Completed)
+    assert one.outcomes.pop(1) == Released("preempted", "worker w/1 got SIGTERM or SIGUSR1")
+    assert {outcome.reason for outcome in one.outcomes.values()} <= {"unstarted"}
+    assert one.goodbyes == [((), "preempted")]
+
+
+def test_a_preempted_job_that_raises_has_not_failed(master, tmp_path):
+    one = master("raises_when_preempted")
+
+    with signalled((tmp_path / "training").exists):
+        assert run(one, tmp_path) == 75
+
+    assert one.outcomes == {0: Released("preempted", "worker w/1 got SIGTERM or SIGUSR1")}
+
+
+def test_a_job_that_does_not_ask_counts_if_it_ends_in_the_grace_period(master, tmp_path):
+    one = master("naps_longer")
+
+    with signalled((tmp_path / "napping").exists):
+        assert run(one, tmp_path) == 75
+
+    assert one.outcomes[0].loss == 0.5
+
+
+def test_a_lease_is_renewed_in_the_grace_period(master, tmp_path, caplog):
+    one = master("naps_longer", heartbeat_s=0.05)
+
+    with signalled((tmp_path / "napping").exists):
+        assert run(one, tmp_path) == 75
+
+    assert sum(request.running == (0,) for request in one.requests) > 1
+    assert "preempted: the running evaluation has 20 s to save" in caplog.text
+
+
+def test_an_interrupt_ends_the_grace_period(master, tmp_path, caplog):
+    one = master("sleeps")
+
+    with (
+        signalled((tmp_path / "sleeping").exists),
+        signalled(lambda: "preempted:" in caplog.text, signal.SIGINT),
+    ):
+        assert run(one, tmp_path, grace_s=600.0) == 75
+
+    assert one.outcomes == {0: Released("preempted", "worker w/1 got SIGTERM or SIGUSR1")}
+
+
+def test_a_worker_whose_job_is_still_set_up_does_not_wait(master, tmp_path):
+    one = master("ok", options={"folder": str(tmp_path), "setup": "sleeps"})
+
+    with signalled((tmp_path / "sleeping").exists):
+        assert run(one, tmp_path, grace_s=600.0) == 75
+
+    assert one.outcomes == {}
+    assert one.goodbyes == [((0,), "preempted")]
 
 
 def test_the_first_interrupt_lets_the_running_job_finish_and_gives_the_others_back(master, tmp_path):
@@ -837,8 +924,8 @@ def test_a_release_that_nobody_takes_does_not_keep_a_preempted_worker(master, tm
 
     one.before = vanish
 
-    with signalled((tmp_path / "sleeping").exists), signalled(lambda: len(one.calls) > 3, signal.SIGUSR1):
-        assert run(one, tmp_path) == 75
+    with signalled((tmp_path / "sleeping").exists), signalled(lambda: len(one.calls) > 3, signal.SIGINT):
+        assert run(one, tmp_path, grace_s=0.0) == 75
 
 
 def test_handlers_are_as_before_afterwards(master, tmp_path):

@@ -13,7 +13,8 @@ from bohb_service.scheduler.commands import Ask, Command, Halt, Reopen, Suggest,
 from bohb_service.scheduler.invariants import check_invariants
 from bohb_service.scheduler.outcomes import Completed, Failed, Outcome, Released
 from bohb_service.scheduler.replies import Job, Reply, Stop, Wait
-from bohb_service.scheduler.scheduler import Scheduler, Settings
+from bohb_service.scheduler.scheduler import Scheduler
+from bohb_service.scheduler.settings import Settings
 from bohb_service.scheduler.stopping import StopRules
 from bohb_service.scheduler.trial import REFIT_RUNG
 

@@ -411,4 +411,49 @@ BAD_STUDIES = [
         "empty warm start", _GOOD + "warm_start: ['']\n", "warm_start[0]", "the run directory '' does not exist", 4
     ),
     BadStudy("warm start twice", _GOOD + "warm_start: ['.', './']\n", "warm_start[1]", "is given twice", 4),
+    # What starts workers.
+    BadStudy("unknown fleet key", _GOOD + "fleet: {worker: 4}\n", "fleet.worker", "did you mean", 4),
+    BadStudy("no fleet", _GOOD + "fleet: {workers: 0}\n", "fleet.workers", "must be at least 1", 4),
+    BadStudy(
+        "dashes before an option of sbatch",
+        _GOOD + "fleet:\n  slurm:\n    options: {--partition: gpu}\n",
+        "fleet.slurm.options.--partition",
+        "without dashes",
+        6,
+    ),
+    BadStudy(
+        "option of sbatch that is ours",
+        _GOOD + "fleet:\n  slurm:\n    options: {array: 0-7}\n",
+        "fleet.slurm.options.array",
+        "follows the demand; see fleet.workers; remove it",
+        6,
+    ),
+    BadStudy(
+        "value that sbatch cannot get",
+        _GOOD + "fleet:\n  slurm:\n    options: {partition: {a: b}}\n",
+        "fleet.slurm.options.partition",
+        "cannot be given to sbatch; write text",
+        6,
+    ),
+    BadStudy(
+        "setup of two lines",
+        _GOOD + 'fleet:\n  slurm:\n    setup: ["a\\nb"]\n',
+        "fleet.slurm.setup",
+        "must be one line",
+        6,
+    ),
+    BadStudy(
+        "two schedulers of Dask",
+        _GOOD + "fleet:\n  dask: {scheduler: 'tcp://h:1', scheduler_file: f.json}\n",
+        "fleet.dask.scheduler_file",
+        "is given beside scheduler; remove one",
+        5,
+    ),
+    BadStudy(
+        "namespace of Kubernetes",
+        _GOOD + "fleet:\n  kubernetes: {namespace: My_Space}\n",
+        "fleet.kubernetes.namespace",
+        "cannot be a namespace; use 1 to 63 lower-case letters",
+        5,
+    ),
 ]

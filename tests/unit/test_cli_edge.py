@@ -153,4 +153,5 @@ def test_what_is_no_address_is_refused_with_an_example(text, phrase):
 
 def test_the_times_of_a_run_are_by_default_those_of_the_master():
     options = {option.name: option.default for option in master.commands["run"].params}
-    assert Terms.of(lease_s=options["lease"], grace_s=options["grace"]) == Terms()
+    times = {"lease_s": options["lease"], "grace_s": options["grace"], "hold_s": options["continue_wait"]}
+    assert Terms.of(**times) == Terms()

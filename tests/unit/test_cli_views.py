@@ -27,26 +27,11 @@ from bohb_service.rpc.messages import Report, Request, WorkerInfo
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.scheduler import Scheduler
 from bohb_service.scheduler.trial import REFIT_RUNG
+from tests.views import text_of, words
 
 b = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("builders.py"))))
 
 WIDTHS = (60, 80, 140)
-
-
-def text_of(content, width=80, *, encoding="utf-8"):
-    """The view as text; no line is longer than the width, commands to be copied apart."""
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding=encoding, newline="\n")
-    Console(file=stream, width=width, highlight=False).print(Portable(content), crop=False)
-    stream.flush()
-    text = raw.getvalue().decode(encoding)
-    for line in text.splitlines():
-        assert len(line.rstrip()) <= width or line.startswith("  bohb-master"), line
-    return text
-
-
-def words(text):
-    return " ".join(text.split())
 
 
 def mixed(job):
@@ -559,3 +544,21 @@ def test_the_status_ends_with_where_the_master_is_on_a_line_of_its_own():
     lines = text_of(status_table({**status(), "master": master})).splitlines()
 
     assert [line.strip() for line in lines[-2:]] == ["", "master: head:9090, pid 7 on vm"]
+
+
+def test_the_summary_tells_what_continuing_saved(tmp_path):
+    def outcome(job):
+        return replace(b.complete(job), continued_from=job.previous_budget or 0.0)
+
+    text = words(text_of(summary_table(summarised(tmp_path, outcome))))
+
+    assert "5 of 5 promoted trials (100 %) went on from a checkpoint; saved" in text
+    assert "went on from" not in text_of(summary_table(summarised(tmp_path / "another")))
+
+
+def test_the_status_tells_what_no_worker_can_take():
+    view = status_view(
+        {**status(), "unfit": [{"budget": 9.0, "trials": 3, "need": {"gpu": 1, "kind": "a100"}}]}, width=100
+    )
+
+    assert "no connected worker can take 3 trials at budget 9: needs gpu 1, kind a100" in text_of(view, 100)

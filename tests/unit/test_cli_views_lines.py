@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from bohb_service import log_context
 from bohb_service.cli.lines import EventLines, configure_logging
 from bohb_service.optimizer.brackets import Rung
 from bohb_service.results.run import load_run
@@ -69,7 +70,7 @@ def log(events):
 
 
 def test_lines_of_events(logged):
-    configure_logging(level=logging.DEBUG)
+    configure_logging(as_json=False, level=logging.DEBUG)
     trial, refit = TrialId(0, 0), TrialId(0, REFIT_RUNG)
     events = [
         MasterStarted("1.0", "head", 7),
@@ -95,19 +96,22 @@ def test_lines_of_events(logged):
         f"{TIME} warm start observations=0",
         f"{TIME} bracket opened bracket=0 rungs=9@1,3@3.5",
         f'{TIME} configuration suggested configuration=0 origin=model config.x=0.25 config.kind="a b"',
-        f"{TIME} trial started trial=0.0 bracket=0 budget=1 attempt=1 worker=local-1",
-        f'{TIME} trial requeued trial=0.0 bracket=0 budget=1 reason=preempted why="its worker left" worker=local-1',
-        f"{TIME} trial started trial=0.0 bracket=0 budget=1 attempt=1 worker=local-2",
-        f"{TIME} trial completed trial=0.0 bracket=0 budget=1 loss=0.2345 seconds=0.412346 worker=local-2",
+        f"{TIME} trial started trial=0.0 lease=0 bracket=0 budget=1 attempt=1 worker=local-1",
+        (
+            f"{TIME} trial requeued trial=0.0 lease=0 bracket=0 budget=1 reason=preempted "
+            'why="its worker left" worker=local-1'
+        ),
+        f"{TIME} trial started trial=0.0 lease=1 bracket=0 budget=1 attempt=1 worker=local-2",
+        f"{TIME} trial completed trial=0.0 lease=1 bracket=0 budget=1 loss=0.2345 seconds=0.412346 worker=local-2",
         f'{TIME} incumbent changed trial=0.0 budget=1 loss=0.2345 origin=model config.x=0.25 config.kind="a b"',
-        f"{TIME} retraining started trial=0.refit budget=9 attempt=1 worker=local-2",
-        f"{TIME} retraining completed trial=0.refit budget=9 test_error=0.05 seconds=3 worker=local-2",
+        f"{TIME} retraining started trial=0.refit lease=2 budget=9 attempt=1 worker=local-2",
+        f"{TIME} retraining completed trial=0.refit lease=2 budget=9 test_error=0.05 seconds=3 worker=local-2",
         f"{TIME} search goes on",
     ]
 
 
 def test_what_went_wrong_is_a_warning(logged):
-    configure_logging(level=logging.WARNING)
+    configure_logging(as_json=False, level=logging.WARNING)
     first, second = TrialId(0, 0), TrialId(1, 0)
     log(
         [
@@ -127,10 +131,13 @@ def test_what_went_wrong_is_a_warning(logged):
 
     error = r'error="ValueError: \"x\"\nis bad"'
     assert logged() == [
-        f"{TIME} WARNING trial requeued trial=0.0 bracket=0 budget=1 reason=lost why=gone worker=w",
+        f"{TIME} WARNING trial requeued trial=0.0 lease=0 bracket=0 budget=1 reason=lost why=gone worker=w",
         f'{TIME} WARNING worker lost worker=w reason="its process died"',
-        f"{TIME} WARNING trial abandoned trial=0.0 bracket=0 budget=1 reason=lost why=gone worker=w",
-        f"{TIME} WARNING trial failed trial=0.0 bracket=0 budget=1 reason=exception {error} seconds=0.5 worker=w",
+        f"{TIME} WARNING trial abandoned trial=0.0 lease=1 bracket=0 budget=1 reason=lost why=gone worker=w",
+        (
+            f"{TIME} WARNING trial failed trial=0.0 lease=1 bracket=0 budget=1 reason=exception {error} "
+            "seconds=0.5 worker=w"
+        ),
     ]
 
 
@@ -150,7 +157,7 @@ def test_every_event_of_a_run_has_a_line_and_incumbents_have_another(tmp_path, l
     directory = b.play(b.make_study(), tmp_path, outcome, offers_refit=True)
     entries = journal_entries(directory)
     run = load_run(directory)
-    configure_logging(level=logging.DEBUG)
+    configure_logging(as_json=False, level=logging.DEBUG)
     log(event for _, event in entries)
     lines = logged()
 
@@ -168,7 +175,7 @@ def test_a_resumed_run_knows_its_incumbent(tmp_path, logged):
         state.apply(event)
     n_before = len(journal_entries(directory))
     b.play(b.make_study(), directory, start=b.START + 1000)
-    configure_logging()
+    configure_logging(as_json=False)
     lines = EventLines(state)
     more = journal_entries(directory)[n_before:]
     for _, event in more:
@@ -181,7 +188,7 @@ def test_a_resumed_run_knows_its_incumbent(tmp_path, logged):
 
 
 def test_a_resumed_run_knows_what_was_leased_before(logged):
-    configure_logging()
+    configure_logging(as_json=False)
     state = StudyState(seed=0, max_budget=9)
     state.apply(BracketOpened(0, (Rung(1, 1),)))
     state.apply(ConfigurationSuggested(0, {"x": 0.25}, "prior"))
@@ -192,7 +199,7 @@ def test_a_resumed_run_knows_what_was_leased_before(logged):
     lines([(AT, completed)])
 
     assert logged() == [
-        f"{TIME} trial completed trial=0.0 bracket=0 budget=1 loss=0.5 seconds=1 worker=w",
+        f"{TIME} trial completed trial=0.0 lease=0 bracket=0 budget=1 loss=0.5 seconds=1 worker=w",
         f"{TIME} incumbent changed trial=0.0 budget=1 loss=0.5 origin=prior config.x=0.25",
     ]
 
@@ -215,6 +222,7 @@ def test_json_lines(logged):
         "logger": "bohb_service.events",
         "message": "trial completed",
         "trial": "0.0",
+        "lease": 0,
         "bracket": 0,
         "budget": 1,
         "loss": 0.5,
@@ -280,7 +288,7 @@ def test_configuring_twice_writes_once_and_leaves_others_alone(logged):
     package.addHandler(theirs)
     before = list(root.handlers)
     configure_logging(as_json=True)
-    configure_logging(level="WARNING")
+    configure_logging(as_json=False, level="WARNING")
     package.warning("once")
     package.info("never")
 
@@ -290,7 +298,7 @@ def test_configuring_twice_writes_once_and_leaves_others_alone(logged):
 
 
 def test_lines_go_to_the_stderr_of_the_moment(monkeypatch, capsys):
-    configure_logging()
+    configure_logging(as_json=False)
     logging.getLogger("bohb_service").info("to the first")
     assert "to the first" in capsys.readouterr().err
     with monkeypatch.context() as patch:
@@ -311,7 +319,7 @@ print(*sorted({"numpy", "ConfigSpace", "pydantic", "rich", "msgpack", "Pyro5", "
 
 
 def test_more_events_than_anybody_reads_are_counted(logged):
-    configure_logging()
+    configure_logging(as_json=False)
     lines = EventLines(StudyState(0, 9.0))
     lines([(AT, RungClosed(0, 0, ()))] * 3000)
     assert len(logged()) == 1000
@@ -320,3 +328,27 @@ def test_more_events_than_anybody_reads_are_counted(logged):
     assert after[0].endswith("search stopped reason=brackets")
     assert after[1].endswith("lines left out rungs=2000")
     assert after[2].endswith("rung closed bracket=0 rung=0 promoted=0")
+
+
+def test_json_is_the_form_where_stderr_is_no_terminal(logged, monkeypatch):
+    configure_logging()
+    logging.getLogger("bohb_service.test").info("to a pipe")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    configure_logging()
+    logging.getLogger("bohb_service.test").info("to a terminal")
+
+    first, second = logged()
+    assert json.loads(first)["message"] == "to a pipe"
+    assert second.endswith("Z to a terminal")
+
+
+def test_json_lines_say_what_they_are_about(logged):
+    configure_logging(as_json=True)
+    log_context.bind(study="letters", worker="w1")
+    logging.getLogger("bohb_service.test").info("job started", extra={"trial": "0.0", "lease": 3})
+    log_context.bind(study="digits")
+    logging.getLogger("bohb_service.test").info("worker lost", extra={"worker": "w2"})
+
+    first, second = (json.loads(line) for line in logged())
+    assert [first[key] for key in ("study", "trial", "lease", "worker")] == ["letters", "0.0", 3, "w1"]
+    assert [second[key] for key in ("study", "worker")] == ["digits", "w2"]

@@ -199,6 +199,16 @@ def test_continuing_equals_a_fresh_run_and_runs_only_what_is_missing(tmp_path, o
     assert (again[0], again[2]["trials_run"]) == (first[0], 0)
 
 
+def test_trials_that_were_kept_are_told_as_budget_that_is_not_spent_again(tmp_path):
+    worker = PPO(**SHORT)
+    evaluate(worker, QUICK, 1, tmp_path)
+
+    later = context(tmp_path)
+    worker.compute(QUICK, 2.0, later)
+
+    assert later.continued_from == 1.0
+
+
 @pytest.mark.parametrize(
     ("config", "options", "seed"),
     [({"discount": 0.5}, {}, 7), ({}, {"window": 21}, 7), ({}, {"max_episode_steps": 50}, 7), ({}, {}, 8)],

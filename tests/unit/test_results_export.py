@@ -46,7 +46,7 @@ def test_json_has_all_that_is_documented(run, tmp_path):
         *("study", "study_id", "version", "run_directory", "state", "stop_reason", "budget", "incumbent", "refit"),
         *("refit_failure", "evaluations", "per_rung", "failures", "requeues", "lost_workers", "n_lost_workers"),
         *("wall_s", "utilisation"),
-        *("share_from_model", "spent", "trajectory", "trials"),
+        *("share_from_model", "spent", "continuation", "trajectory", "trials"),
     }
     assert (data["study"], data["state"], data["stop_reason"]) == ("small", "finished", "brackets")
     assert data["run_directory"] == str(tmp_path.absolute())
@@ -66,6 +66,7 @@ def test_json_has_all_that_is_documented(run, tmp_path):
     assert set(first) == {
         *("trial", "configuration", "bracket", "rung", "budget", "state", "loss", "origin", "config", "attempts"),
         *("worker", "started_at", "finished_at", "seconds", "info", "reason", "message", "detail", "curve"),
+        "continued_from",
     }
     assert (first["trial"], first["state"], type(first["state"])) == ("0.0", "completed", str)
     assert first["info"] == {"norm": None, "nested": {"list": [1, None, "text"], "flag": True}, "number": 3}

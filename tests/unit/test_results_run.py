@@ -6,7 +6,7 @@ import runpy
 import socket
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -447,3 +447,31 @@ def test_masters_that_did_nothing(tmp_path):
     journal.close()
 
     assert load_run(tmp_path).wall_s == 1
+
+
+# -- continuation -----------------------------------------------------------------------------------------------
+
+
+def test_what_promoted_trials_gained_from_those_before_them(tmp_path):
+    """Every second configuration goes on; what a preempted attempt had done beyond that is not counted."""
+
+    def outcome(job):
+        done = b.complete(job)
+        goes_on = job.previous_budget is not None and job.trial.configuration % 2 == 0
+        return replace(done, continued_from=job.previous_budget + 0.5) if goes_on else done
+
+    run = load_run(b.play(b.make_study(), tmp_path, outcome))
+    promoted = [trial for trial in run.trials if trial.rung]
+    even = [trial for trial in promoted if trial.configuration % 2 == 0]
+    spared = {(0, 1): 1.0, (0, 2): 3.0, (1, 1): 3.0}
+
+    assert (run.continuation.promoted, run.continuation.continued) == (len(promoted), len(even)) == (5, len(even))
+    assert run.continuation.share == len(even) / len(promoted)
+    assert run.continuation.saved == pytest.approx(sum(spared[trial.bracket, trial.rung] for trial in even) / 9.0)
+    assert {trial.continued_from for trial in even} <= {1.5, 3.5}
+
+
+def test_without_promotions_there_is_no_share(tmp_path):
+    run = load_run(b.play(b.make_study(method="random", stop={"evaluations": 2}), tmp_path))
+
+    assert run.continuation.share is None

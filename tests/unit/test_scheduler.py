@@ -22,7 +22,8 @@ from bohb_service.scheduler.invariants import check_invariants
 from bohb_service.scheduler.lease_table import LeaseTable
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Accepted, Job, Stop, Wait
-from bohb_service.scheduler.scheduler import Scheduler, Settings
+from bohb_service.scheduler.scheduler import Scheduler
+from bohb_service.scheduler.settings import Settings
 from bohb_service.scheduler.stopping import StopRules
 from bohb_service.scheduler.trial import LEGAL, REFIT_RUNG, Trial, TrialId, TrialState
 

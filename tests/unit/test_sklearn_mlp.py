@@ -504,3 +504,16 @@ def test_the_studies_that_ship_with_the_worker_are_valid(name):
     space = SklearnMLP.configuration_space(**study.worker_options)
     for config in study.initial:
         space.check_configuration(type(space.get_default_configuration())(space, values=config))
+
+
+def test_a_preempted_training_goes_on_where_it_was_and_ends_the_same(digits, tmp_path):
+    fresh, _, _ = evaluate(digits, TINY, 4, tmp_path / "fresh")
+    looks = iter([False, True])
+    preempted = EvaluationContext("0.0", 0, 4.0, None, 7, tmp_path / "c", is_preempted=lambda: next(looks))
+    assert digits.compute(TINY, 4.0, preempted)["info"]["epochs_trained"] == 2
+    later = context(tmp_path / "c", budget=4.0)
+
+    result = digits.compute(TINY, 4.0, later)
+
+    assert result["info"]["epochs_resumed"] == later.continued_from == 2.0
+    assert result["loss"] == fresh

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from bohb_service._version import VERSION
 from bohb_service.master.status import progress_of, status_of
 from bohb_service.master.terms import StudyFacts
 from bohb_service.optimizer.brackets import FullBudgetSchedule, HyperbandSchedule, SuccessiveHalvingSchedule
@@ -11,7 +12,8 @@ from bohb_service.rpc.messages import FAULT, Report
 from bohb_service.scheduler.commands import Ask, Halt, Suggest, Tell
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Job
-from bohb_service.scheduler.scheduler import Scheduler, Settings
+from bohb_service.scheduler.scheduler import Scheduler
+from bohb_service.scheduler.settings import Settings
 from bohb_service.scheduler.stopping import StopRules
 from bohb_service.scheduler.trial import REFIT_RUNG
 from tests.house import Peer, houses
@@ -46,6 +48,7 @@ def test_a_study_that_has_not_begun(house):
     assert here.master.status() == {
         "study": "study",
         "study_id": "id",
+        "version": VERSION,
         "state": "running",
         "stop_reason": None,
         "elapsed_s": 0.0,
@@ -61,6 +64,7 @@ def test_a_study_that_has_not_begun(house):
         "min_workers": 0,
         "workers": [],
         "lost_workers": [],
+        "unfit": [],
         "foreign_leases": 0,
         "failures": [],
     }
@@ -148,6 +152,7 @@ def test_workers_are_idle_busy_or_lost(house):
     assert told["busy"] == {
         "host": "node",
         "pid": 7,
+        "version": "0",
         "state": "busy",
         "trials": [{"trial": str(second.trial), "budget": 9, "step": None, "loss": None, "leased_s": 5.0}],
         "seen_s": 5.0,
@@ -158,6 +163,7 @@ def test_workers_are_idle_busy_or_lost(house):
     assert told["idle"] == {
         "host": "elsewhere",
         "pid": 1,
+        "version": "0",
         "state": "idle",
         "trials": [],
         "seen_s": 2.0,

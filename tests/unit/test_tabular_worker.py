@@ -46,6 +46,9 @@ def test_more_folds_do_only_those_that_were_not_done(tmp_path):
     few = worker.compute(CONFIG, 2, context(tmp_path))
     more = worker.compute(CONFIG, 4, context(tmp_path))
     assert more["info"]["fold_losses"][:2] == few["info"]["fold_losses"]
+    again = context(tmp_path)
+    assert worker.compute(CONFIG, 4, again)["info"]["folds_trained"] == 0
+    assert again.continued_from == 4.0
     assert more["info"]["folds_trained"] == 2
     assert worker.compute(CONFIG, 4, context(tmp_path / "fresh"))["loss"] == more["loss"]
     assert worker.compute({"min_rows": 9}, 4, context(tmp_path))["info"]["folds_trained"] == 4

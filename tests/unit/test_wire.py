@@ -14,7 +14,7 @@ from bohb_service.scheduler.outcomes import Completed, Failed
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import TrialId
 
-OK = ["s1", 1, [], [], [], 0, 0.0, 0.0]
+OK = ["s1", 1, [], [], [], 0, 0.0, 0.0, ""]
 
 
 @pytest.mark.parametrize(
@@ -26,17 +26,20 @@ OK = ["s1", 1, [], [], [], 0, 0.0, 0.0]
         (2, [[1.5, ["released", "lost", ""]]]),
         (2, [[1, ["released", "stolen", ""]]]),
         (2, [[1, ["released", "lost", 5]]]),
-        (2, [[1, ["completed", "0.5", {}, 0.0, []]]]),
-        (2, [[1, ["completed", 0.5, [], 0.0, []]]]),
-        (2, [[1, ["completed", math.nan, {}, 0.0, []]]]),
-        (2, [[1, ["completed", -math.inf, {}, 0.0, []]]]),
-        (2, [[1, ["completed", 0.5, {}, math.nan, []]]]),
-        (2, [[1, ["completed", 0.5, {}, -1.0, []]]]),
-        (2, [[1, ["completed", 0.5, {"a": [{"b": b"bytes"}]}, 0.0, []]]]),
-        (2, [[1, ["completed", 0.5, {"a": {1: 2}}, 0.0, []]]]),
+        (2, [[1, ["completed", "0.5", {}, 0.0, [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, [], 0.0, [], 0.0]]]),
+        (2, [[1, ["completed", math.nan, {}, 0.0, [], 0.0]]]),
+        (2, [[1, ["completed", -math.inf, {}, 0.0, [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {}, math.nan, [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {}, -1.0, [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {"a": [{"b": b"bytes"}]}, 0.0, [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {"a": {1: 2}}, 0.0, [], 0.0]]]),
         (2, [[1, ["failed", ["exit"], "m", "d", 0.0, []]]]),
-        (2, [[1, ["completed", 0.5, {}, "long", []]]]),
-        (2, [[1, ["completed", 0.5, {}, 0.0, [[1.0]]]]]),
+        (2, [[1, ["completed", 0.5, {}, "long", [], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {}, 0.0, [[1.0]], 0.0]]]),
+        (2, [[1, ["completed", 0.5, {}, 0.0, [], -1.0]]]),
+        (2, [[1, ["completed", 0.5, {}, 0.0, [], math.nan]]]),
+        (2, [[1, ["completed", 0.5, {}, 0.0, []]]]),
         (2, [[1, ["failed", "because", "m", "d", 0.0, []]]]),
         (2, [[1, ["failed", "exit", 5, "d", 0.0, []]]]),
         (2, [[1, ["failed", "exit", "m", 5, 0.0, []]]]),
@@ -48,6 +51,7 @@ OK = ["s1", 1, [], [], [], 0, 0.0, 0.0]
         (5, 1.0),
         (6, "soon"),
         (7, -1.0),
+        (8, None),
     ],
 )
 def test_every_part_of_a_request_is_checked(place, value):
@@ -72,11 +76,17 @@ def test_every_part_of_a_request_is_checked(place, value):
         (7, [[1, 2]]),
         (7, [["1", "e"]]),
         (8, 5),
+        (9, [1]),
+        (9, {"gpu": None}),
+        (9, {"gpu": math.nan}),
+        (9, {5: 1}),
+        (9, {str(number): number for number in range(101)}),
     ],
 )
 def test_every_part_of_an_introduction_is_checked(place, value):
-    plain = ["w", "h", 1, 2.0, "0", PROTOCOL_VERSION, "", [[3, "e"]], "m"]
-    assert wire.unpack_info(wire.pack(plain)) == WorkerInfo("w", "h", 1, 2.0, "0", running=((3, "e"),), machine="m")
+    plain = ["w", "h", 1, 2.0, "0", PROTOCOL_VERSION, "", [[3, "e"]], "m", {"gpu": 1, "kind": "fast"}]
+    told = WorkerInfo("w", "h", 1, 2.0, "0", running=((3, "e"),), machine="m", labels={"gpu": 1.0, "kind": "fast"})
+    assert wire.unpack_info(wire.pack(plain)) == told
     plain[place] = value
     with pytest.raises(ProtocolError, match="a registration has not the form"):
         wire.unpack_info(wire.pack(plain))
@@ -123,7 +133,7 @@ def test_every_part_of_what_a_worker_is_told_at_its_registration_is_checked(plac
 
 def test_what_is_wrong_is_shown_in_short():
     huge = ["y" * (4 << 20), {"z" * (1 << 20): 1}]
-    for plain in ([huge, 1, [], [], [], 0, 0.0, 0.0], ["s1", 1, [[1, huge]], [], [], 0, 0.0, 0.0]):
+    for plain in ([huge, *OK[1:]], [*OK[:2], [[1, huge]], *OK[3:]]):
         with pytest.raises(ProtocolError) as caught:
             wire.unpack_request(wire.pack(plain))
         assert len(str(caught.value)) < 300
@@ -147,7 +157,7 @@ def test_bytes_that_are_no_message_are_refused(data):
 
 
 def outcome_of(plain):
-    _, request = wire.unpack_request(wire.pack(["s1", 1, [[7, plain]], [], [], 0, 0.0, 0.0]))
+    _, request = wire.unpack_request(wire.pack([*OK[:2], [[7, plain]], *OK[3:]]))
     ((_, outcome),) = request.results
     return outcome
 
@@ -155,9 +165,11 @@ def outcome_of(plain):
 def test_what_an_objective_returned_has_its_largest_size():
     fits = {"a": "x" * (wire.MAX_INFO_BYTES - 8)}
     assert len(wire.pack(fits)) == wire.MAX_INFO_BYTES
-    assert outcome_of(["completed", 0.5, fits, 2.0, []]) == Completed(0.5, fits, 2.0)
+    assert outcome_of(["completed", 0.5, fits, 2.0, [], 0.0]) == Completed(0.5, fits, 2.0)
     message = "info has 1048577 bytes, more than the 1048576 that are kept"
-    assert outcome_of(["completed", 0.5, {"a": fits["a"] + "x"}, 2.0, []]) == Failed("bad-result", message, seconds=2.0)
+    assert outcome_of(["completed", 0.5, {"a": fits["a"] + "x"}, 2.0, [], 0.0]) == Failed(
+        "bad-result", message, seconds=2.0
+    )
 
 
 def test_the_texts_of_a_failure_are_cut():
@@ -167,7 +179,7 @@ def test_the_texts_of_a_failure_are_cut():
 
 @pytest.mark.parametrize(("n", "fits"), [(16384, True), (16385, False)])
 def test_a_curve_has_its_longest_length(n, fits):
-    plain = ["completed", 0.5, {}, 0.0, [[1.0, 2.0]] * n]
+    plain = ["completed", 0.5, {}, 0.0, [[1.0, 2.0]] * n, 0.0]
     if fits:
         assert len(outcome_of(plain).curve) == n
     else:
@@ -181,10 +193,10 @@ def test_what_an_objective_returned_has_its_deepest_nesting(depth, fits):
     for _ in range(depth):
         value = [value]
     if fits:
-        assert outcome_of(["completed", 0.5, {"a": value}, 0.0, []]).info == {"a": value}
+        assert outcome_of(["completed", 0.5, {"a": value}, 0.0, [], 0.0]).info == {"a": value}
     else:
         with pytest.raises(ProtocolError, match="nested deeper than 100 levels"):
-            outcome_of(["completed", 0.5, {"a": value}, 0.0, []])
+            outcome_of(["completed", 0.5, {"a": value}, 0.0, [], 0.0])
 
 
 @pytest.mark.parametrize(
@@ -212,6 +224,10 @@ def test_an_introduction_has_its_longest_texts(place, longest):
     plain[place] += "x"
     with pytest.raises(ProtocolError, match=f"a text of {longest + 1} characters is longer than {longest}"):
         wire.unpack_info(wire.pack(plain))
+
+
+def test_the_introduction_of_an_older_version_can_be_read_so_that_it_is_refused_for_its_version():
+    assert wire.unpack_info(wire.pack(["w", "h", 1, 2.0, "0", 2, "", [], "m"])).protocol == 2
 
 
 def test_reasons_are_cut():

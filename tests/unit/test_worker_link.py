@@ -118,10 +118,11 @@ def test_a_signal_just_before_a_call_ends_it_too(signals):
     [
         ((), StopLevel.NONE),
         ((signal.SIGINT,), StopLevel.DRAIN),
-        ((signal.SIGINT, signal.SIGINT), StopLevel.PREEMPT),
+        ((signal.SIGINT, signal.SIGINT), StopLevel.NOW),
         ((signal.SIGTERM,), StopLevel.PREEMPT),
         ((signal.SIGUSR1,), StopLevel.PREEMPT),
         ((signal.SIGINT, signal.SIGTERM), StopLevel.PREEMPT),
+        ((signal.SIGTERM, signal.SIGINT), StopLevel.NOW),
     ],
 )
 def test_signals_ask_to_drain_or_to_preempt(signals, numbers, level):
@@ -130,6 +131,14 @@ def test_signals_ask_to_drain_or_to_preempt(signals, numbers, level):
 
     assert signals.level() is level
     assert signals.n_received == len(numbers)
+
+
+def test_batch_systems_may_ask_twice(signals):
+    for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGTERM):
+        os.kill(os.getpid(), number)
+
+    assert signals.level() is StopLevel.PREEMPT
+    assert signals.n_received == 1
 
 
 def test_outside_a_call_a_signal_raises_nothing(signals):

@@ -141,6 +141,7 @@ class PPO(Worker):
             n_run += told is not None
             kept |= told or {}
             context.report(number + 1, _mean_loss(trials))
+        context.continued_from = float(len(trials) - n_run)
         info = {
             "all_runs": [trial.loss for trial in trials],
             "solved": sum(trial.is_solved for trial in trials),

@@ -98,18 +98,19 @@ class SklearnMLP(Worker):
             mark = self._fingerprint(parameters, context.seed)
             network, curve = self._resume(load_checkpoint(path, mark, epochs), parameters, context.seed, train)
             n_resumed = network.epochs
+            context.continued_from = float(n_resumed)
             for epoch, error in enumerate(curve, start=1):
                 context.report(epoch, error)
-            while network.epochs < epochs:
+            while network.epochs < epochs and not (curve and context.preempted):
                 network.train_epoch()
                 curve.append(network.error(validation))
                 context.report(network.epochs, curve[-1])
         info: dict[str, Any] = {
-            "epochs_trained": epochs - n_resumed,
+            "epochs_trained": network.epochs - n_resumed,
             "epochs_resumed": n_resumed,
             "n_weights": network.n_weights,
         }
-        if n_resumed < epochs:
+        if network.epochs > n_resumed:
             info |= keep_checkpoint(path, mark, Checkpoint(np.asarray(curve), network.state()))
         info["train_s"] = time.perf_counter() - started
         return {"loss": curve[-1], "info": info}

@@ -37,6 +37,7 @@ Report = Callable[[float, FloatArray], None]
 _FULL = 100.0
 _LIBRARIES = ("numpy", "scikit-learn", "torch", "xgboost", "lightgbm")
 """Other versions of these compute other bits."""
+_RESUMED = "_resumed"  # ends the names under which targets tell what of a training was taken over
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,10 @@ class TabularWorker(Worker):
             predictions.append(prediction)
             if n_folds > 1:
                 context.report(number + 1, float(np.mean(losses)))
+        if len(infos) < n_folds:
+            context.continued_from = float(n_folds - len(infos))
+        elif any(name.endswith(_RESUMED) and count for info in infos for name, count in info.items()):
+            context.continued_from = context.previous_budget or 0.0
         if self.table_options.keep:
             save_evaluation(
                 context.directory,

@@ -1,0 +1,114 @@
+"""What every starter of workers has in common, whatever it starts them with."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bohb_service.errors import BohbError
+from bohb_service.journal.run_directory import RunDirectory
+
+WORKER_MODULE = "bohb_service.cli.worker"
+
+_HIDDEN = ("RUN_DIR", "NAMESERVER", "STUDY", "CREDENTIALS", "INSECURE", "NAME", "WORKER", "SLOTS", "LOG_JSON")
+
+
+class Fleet(Protocol):
+    """Workers that somebody starts, looks after and ends."""
+
+    def start(self) -> None:
+        """Take over what an earlier master of this run has started, and start the rest.
+
+        Raises:
+            BohbError: Nothing can be started here at all; the message says why.
+        """
+        ...
+
+    def watch(self) -> None:
+        """See how the workers are, without waiting; called several times a second."""
+        ...
+
+    @property
+    def error(self) -> BohbError | None:
+        """Why no worker of this fleet can work, or None while one can or may."""
+        ...
+
+    def stop(self, patience_s: float) -> None:
+        """Let the workers leave, then end those that do not.
+
+        Args:
+            patience_s: How long they may take.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """For which run workers are started.
+
+    Attributes:
+        directory: Its run directory.
+        study: Name of the study.
+        address: ``host:port`` of the master, as workers on other machines see it.
+        credentials: Folder with what workers show to the master, as this machine sees it; None: it wants none.
+        insecure: The master speaks in clear to other machines.
+    """
+
+    directory: RunDirectory
+    study: str
+    address: str
+    credentials: Path | None = None
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a study could make use of now.
+
+    Attributes:
+        useful: So many workers could be busy.
+        workers: Names of those that are there.
+        idle: Those of them that have nothing to do, and for how many seconds.
+    """
+
+    useful: int
+    workers: frozenset[str]
+    idle: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Employer:
+    """The master, as far as a fleet that follows the demand needs it. Both functions may raise `TransportError`.
+
+    Attributes:
+        demand: Tells the demand, counted no further than to a number of workers.
+        dismiss: Lets idle workers of these names leave; one that has got a job meanwhile stays.
+    """
+
+    demand: Callable[[int], Demand]
+    dismiss: Callable[[frozenset[str]], None]
+
+
+def worker_command(directory: RunDirectory, name: str, python: str | None = None) -> list[str]:
+    """The command of a worker that finds its master through the run directory, credentials included.
+
+    It logs text, since what it logs last is shown to people where it cannot work.
+
+    Args:
+        directory: The run directory.
+        name: Name of the worker.
+        python: Interpreter; by default the one that runs this.
+    """
+    place = str(directory.path.resolve())
+    return [python or sys.executable, "-m", WORKER_MODULE, "--log-text", "--run-dir", place, "--name", name]
+
+
+def worker_environment() -> dict[str, str]:
+    """This process's environment without the variables that the command of a worker decides.
+
+    It says where the master is; it is one worker, whatever the variable of ``--slots`` says; and it logs text.
+    """
+    hidden = {f"BOHB_{option}" for option in _HIDDEN}
+    return {name: value for name, value in os.environ.items() if name not in hidden}

@@ -1,0 +1,169 @@
+"""Workers as tasks of SLURM's job arrays.
+
+A task is a worker: it leaves when the study ends, when the master has nothing for it, before its time limit, and
+when it is preempted; then SLURM queues it again. Jobs of a run are found by their name, so that a master that was
+killed finds those that live on. SLURM's database is not needed.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from bohb_service.errors import BohbError, StudyError
+from bohb_service.fleet.elastic import Unit
+from bohb_service.fleet.fleet import Place, worker_command, worker_environment
+from bohb_service.fleet.last_words import last_words
+from bohb_service.study import Slurm
+
+_COMMANDS = ("sbatch", "squeue", "scancel")
+_COMMAND_SECONDS = 60.0
+_WAITING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SUSPENDED"})
+_OVER = frozenset({"COMPLETING", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"})
+_DEFAULTS = {"requeue": True, "open-mode": "append", "signal": "B:USR1@120"}
+_PLAIN = re.compile(r"[\w@%+=:,./\[\]*-]+")
+
+
+def job_name(place: Place) -> str:
+    """What the jobs of a run are called: the same whichever master asks, and another for another run directory."""
+    digest = hashlib.sha256(os.fsencode(place.directory.path.resolve())).hexdigest()[:8]
+    return f"bohb-{place.study}-{digest}"
+
+
+def slurm_script(place: Place, slurm: Slurm) -> str:
+    """The batch script of the workers of a run; one task of a job array is one worker.
+
+    Args:
+        place: The run.
+        slurm: Options of the study file; they win over the defaults.
+    """
+    logs = place.directory.logs.resolve()
+    options = {
+        "job-name": job_name(place),
+        "output": str(logs).replace("%", "%%") + "/slurm-%A_%a.log",
+        **_DEFAULTS,
+        **slurm.options,
+    }
+    if "no-requeue" in slurm.options:
+        del options["requeue"]
+    directives = [line for key, value in options.items() for line in _directives(key, value)]
+    name = "slurm-${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}.${SLURM_RESTART_COUNT:-0}"
+    *command, _ = worker_command(place.directory, name, slurm.python)
+    return "\n".join(
+        [
+            "#!/bin/bash",
+            *directives,
+            *slurm.setup,
+            "# The worker takes the place of the shell, so SLURM's signals reach it: it gives its job back and leaves.",
+            f'exec {shlex.join(command)} "{name}"',
+            "",
+        ]
+    )
+
+
+class SlurmLauncher:
+    """Starts workers with ``sbatch``.
+
+    Args:
+        place: For which run.
+        slurm: How.
+    """
+
+    def __init__(self, place: Place, slurm: Slurm) -> None:
+        self._place = place
+        self._name = job_name(place)
+        self._script = slurm_script(place, slurm)
+
+    def check(self) -> None:
+        """Ask SLURM whether it would take a worker.
+
+        Raises:
+            StudyError: SLURM is not there, or it does not take the options of the study file.
+        """
+        for command in _COMMANDS:
+            if shutil.which(command) is None:
+                raise StudyError(
+                    f"--fleet slurm: there is no command {command} here; run this on a login node of the cluster, "
+                    "or start workers in another way"
+                )
+        self._place.directory.logs.mkdir(parents=True, exist_ok=True)
+        try:
+            self._run("sbatch", "--test-only", "--array=0-0", stdin=self._script)
+        except BohbError as error:
+            raise StudyError(
+                f"fleet.slurm: {error}; see the script with `bohb-master run FILE --fleet slurm --print`"
+            ) from error
+
+    def units(self) -> list[Unit]:
+        """All tasks that wait or run, oldest first.
+
+        Raises:
+            BohbError: SLURM does not answer.
+        """
+        found = []
+        for line in self._run("squeue", "--noheader", "--array", f"--name={self._name}", "--format=%i|%T").splitlines():
+            task, _, state = line.strip().partition("|")
+            if task and state not in _OVER:
+                found.append(Unit(f"slurm-{task}", state not in _WAITING))
+        return sorted(found, key=lambda unit: [int(number) for number in re.findall(r"\d+", unit.name)])
+
+    def start(self, n: int) -> list[str]:
+        """Submit an array of so many workers; the names of its tasks.
+
+        Raises:
+            BohbError: SLURM does not take it.
+        """
+        # With several clusters the answer is ID;CLUSTER.
+        job = self._run("sbatch", "--parsable", f"--array=0-{n - 1}", stdin=self._script).strip().partition(";")[0]
+        return [f"slurm-{job}_{number}" for number in range(n)]
+
+    def cancel(self, names: Sequence[str]) -> None:
+        """End these tasks: those that run get a signal first, and give their jobs back.
+
+        Raises:
+            BohbError: SLURM does not answer.
+        """
+        self._run("scancel", *(name.removeprefix("slurm-") for name in names))
+
+    def last_words(self, name: str) -> str:
+        """Why the worker of a task could not work, from its log."""
+        path, text = self._place.directory.logs / f"{name}.log", ""
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            text = last_words(file, str(path))
+        return text or f"see {path} on the node, and `scontrol show job {name.removeprefix('slurm-')}`"
+
+    @staticmethod
+    def _run(command: str, *arguments: str, stdin: str = "") -> str:
+        """What a command of SLURM prints."""
+        try:
+            done = subprocess.run(  # noqa: S603  (SLURM's commands, as the search path has them)
+                [command, *arguments],
+                input=stdin,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_COMMAND_SECONDS,
+                env=worker_environment(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise BohbError(f"{command} has not answered for {_COMMAND_SECONDS:g} s; is slurmctld up?") from None
+        except OSError as error:
+            raise BohbError(f"{command} cannot be run: {error.strerror or error}; is SLURM installed here?") from error
+        if done.returncode:
+            words = " ".join((done.stderr or done.stdout).split()) or f"exit code {done.returncode}"
+            raise BohbError(f"{command} says: {words}")
+        return done.stdout
+
+
+def _directives(key: str, value: object) -> list[str]:
+    """The lines that set one option of sbatch."""
+    if value is True:
+        return [f"#SBATCH --{key}"]
+    items = value if isinstance(value, list) else [value]
+    texts = [str(item) for item in items]
+    return [f"#SBATCH --{key}=" + (text if _PLAIN.fullmatch(text) else f'"{text}"') for text in texts]

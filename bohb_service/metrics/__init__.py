@@ -1,0 +1,1 @@
+"""Figures of a running master for monitoring systems, as OpenMetrics; loaded only where they are asked for."""

@@ -1,0 +1,58 @@
+"""Counts evaluations as they end."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from bohb_service.scheduler.events import Event, TrialAbandoned, TrialCompleted, TrialFailed, TrialRequeued
+from bohb_service.scheduler.state import StudyState
+from bohb_service.scheduler.trial import REFIT_RUNG, TrialState
+
+_ENDED = frozenset({TrialState.COMPLETED, TrialState.FAILED, TrialState.ABANDONED})
+
+
+class Tally:
+    """How many evaluations of the search ended, and how; called on the master's thread, read on another.
+
+    Attributes:
+        ended: Evaluations by how they ended and by budget, those of earlier masters included.
+        requeued: Leases that came back to this master without a result, by reason.
+
+    Args:
+        state: The study before the first of the events; followed, not copied.
+        on_evaluation: Hears of budget and seconds of each evaluation that has a result.
+    """
+
+    def __init__(self, state: StudyState, on_evaluation: Callable[[str, float], None]) -> None:
+        self._state = state
+        self._on_evaluation = on_evaluation
+        ended = [trial for trial in state.trials.values() if trial.state in _ENDED and trial.id.rung != REFIT_RUNG]
+        self.ended = Counter((trial.state.value, budget_label(trial.budget)) for trial in ended)
+        self.requeued: Counter[str] = Counter()
+
+    def __call__(self, entries: Sequence[tuple[float, Event]]) -> None:
+        """Take events that are durable, as pairs of time and event."""
+        for _, event in entries:
+            match event:
+                case TrialCompleted(seconds=seconds):
+                    self._end(event, TrialState.COMPLETED, seconds)
+                case TrialFailed(seconds=seconds):
+                    self._end(event, TrialState.FAILED, seconds)
+                case TrialAbandoned():
+                    self._end(event, TrialState.ABANDONED, None)
+                case TrialRequeued(reason=reason):
+                    self.requeued[reason] += 1
+
+    def _end(
+        self, event: TrialCompleted | TrialFailed | TrialAbandoned, how: TrialState, seconds: float | None
+    ) -> None:
+        if event.trial.rung == REFIT_RUNG:
+            return
+        label = budget_label(self._state.trials[event.trial].budget)
+        self.ended[how.value, label] += 1
+        if seconds is not None:
+            self._on_evaluation(label, seconds)
+
+
+def budget_label(budget: float) -> str:
+    """A budget as a label: a study has as many as it has rungs."""
+    return f"{budget:.12g}"

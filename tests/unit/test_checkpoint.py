@@ -1,0 +1,105 @@
+"""Checkpoints of objectives: whole or not there, of the right configuration, and not too far."""
+
+import math
+
+import pytest
+
+from bohb_service.worker.base import EvaluationContext
+from bohb_service.worker.checkpoint import NAME, Checkpoint, CheckpointFile, discard
+
+
+def context(folder, budget=9.0, config=None, seed=1, lease=0):
+    return EvaluationContext("3.1", 3, budget, 3.0, seed, folder / "3", config=config or {"x": 0.5}, lease=lease)
+
+
+def test_what_was_saved_is_loaded_at_the_next_budget(tmp_path):
+    assert context(tmp_path).load() is None
+    context(tmp_path, budget=3.0).save(b"weights", spent=3)
+
+    later = context(tmp_path, lease=7)
+
+    assert later.load() == Checkpoint(b"weights", 3.0)
+    assert later.continued_from == 3.0
+    assert [path.name for path in (tmp_path / "3").iterdir()] == [NAME]
+
+
+def test_the_last_one_counts(tmp_path):
+    one = context(tmp_path)
+    for epoch in range(3):
+        one.save(b"x" * epoch, spent=epoch)
+
+    assert one.load() == Checkpoint(b"xx", 2.0)
+
+
+@pytest.mark.parametrize("change", [{"budget": 2.0}, {"config": {"x": 0.6}}, {"seed": 2}])
+def test_what_cannot_be_continued_is_not_given(tmp_path, change):
+    context(tmp_path).save(b"weights", spent=3)
+
+    other = context(tmp_path, **change)
+
+    assert other.load() is None
+    assert other.continued_from == 0.0
+
+
+def test_a_damaged_file_is_never_read_as_good(tmp_path):
+    context(tmp_path).save(b"weights", spent=3)
+    file = tmp_path / "3" / NAME
+    whole = file.read_bytes()
+
+    for length in range(len(whole)):
+        file.write_bytes(whole[:length])
+        assert context(tmp_path).load() is None
+    for place in range(len(whole)):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert context(tmp_path).load() is None
+    file.write_bytes(whole)
+    assert context(tmp_path).load() == Checkpoint(b"weights", 3.0)
+
+
+def test_a_save_that_fails_leaves_the_last_good_one(tmp_path, monkeypatch):
+    one = context(tmp_path)
+    one.save(b"good", spent=1)
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        one.save(b"better", spent=2)
+
+    assert one.load() == Checkpoint(b"good", 1.0)
+    assert [path.name for path in (tmp_path / "3").iterdir()] == [NAME]
+
+
+def test_what_killed_attempts_left_is_removed_by_later_ones_only(tmp_path):
+    folder = tmp_path / "3"
+    CheckpointFile(folder, "m", 4).save(b"weights", 1.0)
+    for lease in (2, 3, 5):
+        (folder / f".checkpoint.{lease}").write_bytes(b"half a")
+
+    CheckpointFile(folder, "m", 4).save(b"weights", 2.0)
+
+    assert sorted(path.name for path in folder.iterdir()) == [".checkpoint.5", NAME]
+
+
+def test_a_discarded_checkpoint_takes_nothing_of_the_user_with_it(tmp_path):
+    for number in (3, 4):
+        CheckpointFile(tmp_path / str(number), "m", 1).save(b"weights", 1.0)
+        (tmp_path / str(number) / ".checkpoint.0").write_bytes(b"half a")
+    (tmp_path / "3" / "notes").touch()
+
+    for number in (3, 4, 5):
+        discard(tmp_path / str(number))
+
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["3", "3/notes"]
+
+
+@pytest.mark.parametrize("spent", [-1.0, math.nan, math.inf])
+def test_a_budget_that_cannot_be_spent_is_refused(tmp_path, spent):
+    with pytest.raises(ValueError, match="give the budget"):
+        context(tmp_path).save(b"", spent=spent)
+
+
+def test_only_bytes_are_taken(tmp_path):
+    with pytest.raises(TypeError, match=r"takes bytes, not dict; write it into an io\.BytesIO first"):
+        context(tmp_path).save({"weights": [1.0]}, spent=1.0)

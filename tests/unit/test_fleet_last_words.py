@@ -1,0 +1,28 @@
+"""Why a worker could not work, from what it printed."""
+
+import io
+
+import pytest
+
+from bohb_service.fleet.last_words import last_words
+
+LOGGED = rb"2026-01-01T00:00:00.000Z ERROR worker cannot be used: no module named 'x'\nTraceback\n  File" + b"\nbye\n"
+
+
+@pytest.mark.parametrize(
+    ("printed", "words"),
+    [
+        (LOGGED, "worker cannot be used: no module named 'x'"),
+        (b"2026 ERROR first\n" + LOGGED + b"more\n" * 9_000, "worker cannot be used: no module named 'x'"),
+        (b"slurmstepd: error: Detected 1 oom_kill event\n", "slurmstepd: error: Detected 1 oom_kill event"),
+        (b"padding\n" * 500 + b"no such file\n", ("padding\n" * 250 + "no such file")[-1999:].strip()),
+        (b"", ""),
+    ],
+    ids=["an error", "the last error", "no error", "long", "nothing"],
+)
+def test_the_last_error_is_told_or_the_end(printed, words):
+    assert last_words(io.BytesIO(printed)) == words
+
+
+def test_it_is_told_where_the_rest_is():
+    assert last_words(io.BytesIO(LOGGED), "/runs/w.log").endswith("no module named 'x' (more in /runs/w.log)")
