@@ -45,7 +45,7 @@ def write_manifests(study: Study, folder: Path, workers: int = 0) -> list[Path]:
     if objective is not None:
         content["worker"] = f"{objective.name}:{name.class_name}"
     settings = study.fleet.kubernetes
-    files = manifests(study.name, settings, size.most, objective.name if objective else None)
+    files = manifests(study.name, settings, size.most, objective.name if objective else None, size.slots)
     if folder.exists():
         raise StudyError(f"{folder} exists; give another folder, or remove it with its credentials")
     try:

@@ -5,7 +5,7 @@ import os
 import queue
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -28,6 +28,7 @@ from bohb_service.results.run import Run, load_run
 from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.pyro import format_address
 from bohb_service.rpc.server import Server
+from bohb_service.scheduler.needs import Labels
 from bohb_service.scheduler.state import StudyState
 from bohb_service.security.credentials import load_credentials
 from bohb_service.study import Study
@@ -279,11 +280,13 @@ class StudyRun:
         employer = Employer(self._demand, self._dismiss)
         return elastic_fleet(self._fleet_name, place, self.study.fleet, self._n_workers, employer, self._clock)
 
-    def _demand(self, at_most: int) -> Demand:
+    def _demand(self, at_most: int, kinds: Collection[Labels]) -> Demand:
         def count() -> Demand:
             master = self._running_master
-            names = frozenset(session.name for session in master.sessions if session.lost_since is None)
-            return Demand(useful_workers(master, at_most), names, idle_workers(master))
+            workers = {s.name: dict(s.info.labels) for s in master.sessions if s.lost_since is None}
+            useful = useful_workers(master, at_most, kinds)
+            others = 0 if useful else useful_workers(master, at_most)
+            return Demand(useful, workers, idle_workers(master), others)
 
         return self._call(count)
 

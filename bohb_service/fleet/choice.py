@@ -15,8 +15,8 @@ from bohb_service.study import Study
 from bohb_service.suggestions import did_you_mean
 
 _LAUNCHERS: dict[str, Callable[[Place, FleetSection], Launcher]] = {
-    "dask": lambda place, section: DaskLauncher(place, section.dask),
-    "slurm": lambda place, section: SlurmLauncher(place, section.slurm),
+    "dask": lambda place, section: DaskLauncher(place, section.dask, section.slots),
+    "slurm": lambda place, section: SlurmLauncher(place, section.slurm, section.slots),
 }
 
 FLEETS: Sequence[str] = ("local", *_LAUNCHERS)
@@ -54,7 +54,7 @@ def size_of(section: FleetSection, workers: int) -> Size:
             f"fleet.min_workers: {section.min_workers} is more than the {most} workers that there may be; "
             "lower it, or raise --workers or fleet.workers"
         )
-    return Size(most, section.min_workers, section.idle_seconds, section.poll_seconds)
+    return Size(most, section.min_workers, section.slots, section.idle_seconds, section.poll_seconds)
 
 
 def elastic_fleet(  # noqa: PLR0917  (the parts that it joins)
@@ -90,4 +90,4 @@ def fleet_script(name: str, study: Study, directory: Path) -> str:
     check_fleet(name)
     if name != "slurm":
         raise StudyError(f"--print: --fleet {name} submits no script; give --fleet slurm")
-    return slurm_script(Place(RunDirectory(directory), study.name, ""), study.fleet.slurm)
+    return slurm_script(Place(RunDirectory(directory), study.name, ""), study.fleet.slurm, study.fleet.slots)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bohb_service.errors import BohbError, StudyError
 from bohb_service.fleet.dask_task import Order, end_units, held_units, hold_worker
 from bohb_service.fleet.elastic import Unit
-from bohb_service.fleet.fleet import Place
+from bohb_service.fleet.fleet import Place, slot_arguments
 from bohb_service.study import Dask
 
 if TYPE_CHECKING:
@@ -34,12 +34,13 @@ class DaskLauncher:
     Args:
         place: For which run.
         dask: In which cluster.
+        slots: Workers of each task.
 
     Raises:
         StudyError: The study file names no scheduler.
     """
 
-    def __init__(self, place: Place, dask: Dask) -> None:
+    def __init__(self, place: Place, dask: Dask, slots: int = 1) -> None:
         if dask.scheduler is None and dask.scheduler_file is None:
             raise StudyError(
                 "fleet.dask: the study file does not say which cluster; give scheduler, such as tcp://head:8786, "
@@ -53,7 +54,7 @@ class DaskLauncher:
             arguments += ["--credentials", dask.credentials or str(place.credentials)]
         elif place.insecure:
             arguments.append("--insecure")
-        self._arguments = tuple(arguments)
+        self._arguments = (*arguments, *slot_arguments(slots))
         self._client: Client | None = None
         self._futures: dict[str, Future[Any]] = {}
         self._words: dict[str, str] = {}

@@ -7,16 +7,20 @@ A worker leaves when the master has nothing for it and says so, so nothing that 
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, TransportError
 from bohb_service.fleet.fleet import Demand, Employer
+
+if TYPE_CHECKING:
+    from bohb_service.scheduler.needs import Labels
 
 log = logging.getLogger("bohb_service.fleet")
 
@@ -24,6 +28,7 @@ _RESTART_SECONDS = (0.0, 5.0, 15.0, 30.0, 60.0)
 _JOIN_SECONDS = 60.0
 _CLUSTER_PATIENCE = 5
 _LEAVING_S = 0.5
+_MOST_KINDS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +91,14 @@ class Size:
     Attributes:
         most: Most units.
         least: Units that are kept whatever the demand is.
+        slots: Workers of each unit.
         idle_s: Time without use after which a unit may go, in seconds.
         poll_s: Time between two looks, in seconds.
     """
 
     most: int
     least: int = 0
+    slots: int = 1
     idle_s: float = 60.0
     poll_s: float = 10.0
 
@@ -125,16 +132,23 @@ def change_for(demand: Demand, units: Sequence[Unit], size: Size) -> Change:
         units: All that wait or run, oldest first.
         size: Bounds.
     """
-    known = {unit.name for unit in units}
-    others = sum(unit_of(worker) not in known for worker in demand.workers)
-    target = min(size.most, max(size.least, demand.useful - others))
+    workers: dict[str, list[str]] = {unit.name: [] for unit in units}
+    others = 0
+    for worker in demand.workers:
+        if unit_of(worker) in workers:
+            workers[unit_of(worker)].append(worker)
+        else:
+            others += 1
+    target = min(size.most, max(size.least, math.ceil((demand.useful - others) / size.slots)))
     surplus = len(units) - target
     if surplus <= 0:
         return Change(start=-surplus)
     waiting = [unit.name for unit in reversed(units) if not unit.is_running][:surplus]
-    idle = [worker for worker, seconds in demand.idle.items() if seconds >= size.idle_s and unit_of(worker) in known]
-    idle.sort(key=lambda worker: -demand.idle[worker])
-    return Change(cancel=tuple(waiting), dismiss=tuple(idle[: surplus - len(waiting)]))
+    # A unit leaves as a whole: all of its workers must have been idle for long enough.
+    idle_s = {name: min(demand.idle.get(worker, 0.0) for worker in its) for name, its in workers.items() if its}
+    idle = sorted((name for name, seconds in idle_s.items() if seconds >= size.idle_s), key=lambda name: -idle_s[name])
+    leaving = idle[: surplus - len(waiting)]
+    return Change(cancel=tuple(waiting), dismiss=tuple(worker for name in leaving for worker in sorted(workers[name])))
 
 
 class ElasticFleet:
@@ -160,6 +174,8 @@ class ElasticFleet:
         self._running_since: dict[str, float] = {}
         self._joined: set[str] = set()
         self._let_go: set[str] = set()
+        self._kinds: list[Labels] = []
+        self._was_of_no_use = False
         self._n_failures = 0
         self._n_silences = 0
         self._start_at = 0.0
@@ -205,9 +221,10 @@ class ElasticFleet:
     def look(self) -> None:
         """Compare demand and fleet once, and change what must be changed."""
         try:
-            demand = self._employer.demand(self._size.most + self._size.least)
+            demand = self._employer.demand((self._size.most + self._size.least) * self._size.slots, self._kinds)
             units = self._launcher.units()
             self._note(units, demand.workers)
+            self._note_kinds(units, demand)
             change = change_for(self._remembered(demand), units, self._size)
             if change.start and self._clock.monotonic() >= self._start_at and self._error is None:
                 # Noted now: one that ends before the next look has ended too.
@@ -242,9 +259,20 @@ class ElasticFleet:
         while self._past and self._past[0][0] < now - self._size.idle_s:
             self._past.popleft()
         self._past.append((now, demand.useful))
-        return Demand(max(useful for _, useful in self._past), demand.workers, demand.idle)
+        return replace(demand, useful=max(useful for _, useful in self._past))
 
-    def _note(self, units: Sequence[Unit], workers: frozenset[str]) -> None:
+    def _note_kinds(self, units: Sequence[Unit], demand: Demand) -> None:
+        """Note what the workers of units have: from now on only trials that they can take are a demand."""
+        ours = {unit.name for unit in units}
+        for worker, labels in demand.workers.items():
+            if unit_of(worker) in ours and labels not in self._kinds and len(self._kinds) < _MOST_KINDS:
+                self._kinds.append(labels)
+        is_of_no_use = demand.useful == 0 and demand.others > 0
+        if is_of_no_use and not self._was_of_no_use:
+            log.warning("the study has trials, but none that a worker of this fleet can take; see `needs` and `status`")
+        self._was_of_no_use = is_of_no_use
+
+    def _note(self, units: Sequence[Unit], workers: Collection[str]) -> None:
         """Note who came and who went; many that end without having joined mean that none can."""
         now = self._clock.monotonic()
         here = {unit.name for unit in units}

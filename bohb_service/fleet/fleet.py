@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from bohb_service.errors import BohbError
 from bohb_service.journal.run_directory import RunDirectory
+from bohb_service.scheduler.needs import Labels
 
 WORKER_MODULE = "bohb_service.cli.worker"
 
@@ -68,14 +69,16 @@ class Demand:
     """What a study could make use of now.
 
     Attributes:
-        useful: So many workers could be busy.
-        workers: Names of those that are there.
+        useful: So many workers of the kinds that were asked for could be busy.
+        workers: Names of those that are there, of all kinds, and what each of them has.
         idle: Those of them that have nothing to do, and for how many seconds.
+        others: So many workers could be busy with trials that need another kind; counted only if none is useful.
     """
 
     useful: int
-    workers: frozenset[str]
+    workers: Mapping[str, Labels]
     idle: Mapping[str, float]
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,32 +86,40 @@ class Employer:
     """The master, as far as a fleet that follows the demand needs it. Both functions may raise `TransportError`.
 
     Attributes:
-        demand: Tells the demand, counted no further than to a number of workers.
+        demand: Tells the demand for workers of some kinds, by their labels (none: of any kind), counted no further
+            than to a number of workers.
         dismiss: Lets idle workers of these names leave; one that has got a job meanwhile stays.
     """
 
-    demand: Callable[[int], Demand]
+    demand: Callable[[int, Collection[Labels]], Demand]
     dismiss: Callable[[frozenset[str]], None]
 
 
-def worker_command(directory: RunDirectory, name: str, python: str | None = None) -> list[str]:
+def worker_command(directory: RunDirectory, name: str, python: str | None = None, slots: int = 1) -> list[str]:
     """The command of a worker that finds its master through the run directory, credentials included.
 
     It logs text, since what it logs last is shown to people where it cannot work.
 
     Args:
         directory: The run directory.
-        name: Name of the worker.
+        name: Name of the worker; it comes last.
         python: Interpreter; by default the one that runs this.
+        slots: Number of workers that share the place of one.
     """
     place = str(directory.path.resolve())
-    return [python or sys.executable, "-m", WORKER_MODULE, "--log-text", "--run-dir", place, "--name", name]
+    run = [python or sys.executable, "-m", WORKER_MODULE, "--log-text", "--run-dir", place]
+    return [*run, *slot_arguments(slots), "--name", name]
+
+
+def slot_arguments(slots: int) -> list[str]:
+    """What makes a `bohb-worker` as many workers, each with a share of what is there; nothing for one."""
+    return [] if slots == 1 else ["--slots", str(slots)]
 
 
 def worker_environment() -> dict[str, str]:
     """This process's environment without the variables that the command of a worker decides.
 
-    It says where the master is; it is one worker, whatever the variable of ``--slots`` says; and it logs text.
+    It says where the master is, how many slots there are, and that it logs text.
     """
     hidden = {f"BOHB_{option}" for option in _HIDDEN}
     return {name: value for name, value in os.environ.items() if name not in hidden}

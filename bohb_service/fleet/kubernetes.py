@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bohb_service.exit_codes import ExitCode
+from bohb_service.fleet.fleet import slot_arguments
 from bohb_service.study import Kubernetes
 
 PORT = 9090
@@ -40,17 +41,18 @@ def master_hosts(study: str, namespace: str) -> tuple[str, ...]:
 
 
 def manifests(
-    study: str, settings: Kubernetes, n_workers: int, objective: str | None
+    study: str, settings: Kubernetes, n_workers: int, objective: str | None, slots: int = 1
 ) -> dict[str, Manifest | list[Manifest]]:
     """The manifests by the names of their files; those of a file with several are a list.
 
     Args:
         study: Name of the study.
         settings: What the study file says of Kubernetes.
-        n_workers: How many workers.
+        n_workers: How many pods of workers.
         objective: Name of the file of the objective beside the study file, or None if it is installed in the image.
+        slots: Workers of each pod.
     """
-    maker = _Maker(study, settings)
+    maker = _Maker(study, settings, slots)
     files = [STUDY_FILE] if objective is None else [STUDY_FILE, objective]
     secrets = {
         "master": ("master/ca.pem", "master/cert.pem", "master/key.pem", "master/worker.token", "master/admin.token"),
@@ -79,11 +81,16 @@ def manifests(
 _KUSTOMIZATION: Mapping[str, Any] = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 
 
+_FINAL = (ExitCode.USAGE, ExitCode.NO_RESULT, ExitCode.RUN_DIRECTORY, ExitCode.NO_MODEL)
+"""Ends of a master after which the same command would end so again."""
+
+
 class _Maker:
     """Makes the objects of one study."""
 
-    def __init__(self, study: str, settings: Kubernetes) -> None:
+    def __init__(self, study: str, settings: Kubernetes, slots: int) -> None:
         self._study = study
+        self._slots = slots
         self._settings = settings
 
     def of(self, part: str) -> str:
@@ -136,7 +143,7 @@ class _Maker:
             "resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
         }
         pod = self._pod(container, ("master", "admin"), claim=self.of("master"))
-        rules = [_IGNORE_DISRUPTION, _fail_on(ExitCode.USAGE, ExitCode.NO_RESULT, ExitCode.RUN_DIRECTORY)]
+        rules = [_IGNORE_DISRUPTION, _fail_on(*_FINAL)]
         spec = {
             "backoffLimit": _MANY,
             "podReplacementPolicy": "Failed",
@@ -190,6 +197,7 @@ class _Maker:
                 "--name=$(POD_NAME)",
                 f"--preempt-grace={max(0, self._settings.grace_seconds - _LEAVING_SECONDS)}",
                 "--log-json",
+                *slot_arguments(self._slots),
             ],
             "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
         }

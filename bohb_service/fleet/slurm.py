@@ -34,12 +34,13 @@ def job_name(place: Place) -> str:
     return f"bohb-{place.study}-{digest}"
 
 
-def slurm_script(place: Place, slurm: Slurm) -> str:
-    """The batch script of the workers of a run; one task of a job array is one worker.
+def slurm_script(place: Place, slurm: Slurm, slots: int = 1) -> str:
+    """The batch script of the workers of a run, for one task of a job array.
 
     Args:
         place: The run.
         slurm: Options of the study file; they win over the defaults.
+        slots: Workers of each task.
     """
     logs = place.directory.logs.resolve()
     options = {
@@ -52,7 +53,7 @@ def slurm_script(place: Place, slurm: Slurm) -> str:
         del options["requeue"]
     directives = [line for key, value in options.items() for line in _directives(key, value)]
     name = "slurm-${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}.${SLURM_RESTART_COUNT:-0}"
-    *command, _ = worker_command(place.directory, name, slurm.python)
+    *command, _ = worker_command(place.directory, name, slurm.python, slots)
     return "\n".join(
         [
             "#!/bin/bash",
@@ -71,12 +72,13 @@ class SlurmLauncher:
     Args:
         place: For which run.
         slurm: How.
+        slots: Workers of each task.
     """
 
-    def __init__(self, place: Place, slurm: Slurm) -> None:
+    def __init__(self, place: Place, slurm: Slurm, slots: int = 1) -> None:
         self._place = place
         self._name = job_name(place)
-        self._script = slurm_script(place, slurm)
+        self._script = slurm_script(place, slurm, slots)
 
     def check(self) -> None:
         """Ask SLURM whether it would take a worker.

@@ -17,6 +17,7 @@ Theory of operation:
 It knows no time, no I/O and no randomness.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -36,6 +37,7 @@ from bohb_service.scheduler.events import (
     TrialRequeued,
     WarmStarted,
 )
+from bohb_service.scheduler.needs import Labels
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.replies import Accepted, Job, Reply, Stop, Wait
 from bohb_service.scheduler.settings import Settings
@@ -64,8 +66,7 @@ class Scheduler:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.state = StudyState(settings.seed, settings.max_budget)
-        schedule = settings.schedule
-        self._places_of_cycle = sum(schedule.bracket(index)[0].size for index in range(schedule.cycle))
+        self._sizes = [settings.schedule.bracket(index)[0].size for index in range(settings.schedule.cycle)]
 
     # -- queries -------------------------------------------------------------------------------------------
 
@@ -93,27 +94,49 @@ class Scheduler:
         )
         return max(0, min(needed, places + self._future_places(needed - places)))
 
-    def _future_places(self, needed: int) -> int:
-        """Places for new configurations in brackets that are not open yet; counted no further than needed."""
-        rules, schedule, index = self.settings.stop, self.settings.schedule, len(self.state.brackets)
+    def _future_places(self, needed: int, sizes: Sequence[int] | None = None) -> int:
+        """Places for new configurations in brackets that are not open yet.
+
+        Args:
+            needed: Upper bound of the answer.
+            sizes: How many places each bracket of a cycle counts for; by default all that it has.
+        """
+        rules, cycle, index = self.settings.stop, self.settings.schedule.cycle, len(self.state.brackets)
+        sizes = sizes or self._sizes
         if rules.brackets is None:
-            return needed
+            return needed if any(sizes) else 0
         # Whole cycles at once: with many workers and small brackets there are thousands.
-        n_cycles = max(0, min((rules.brackets - index) // schedule.cycle, needed // self._places_of_cycle))
-        places = n_cycles * self._places_of_cycle
-        index += n_cycles * schedule.cycle
+        n_cycles = max(0, (rules.brackets - index) // cycle)
+        if sum(sizes):
+            n_cycles = min(n_cycles, needed // sum(sizes))
+        places = n_cycles * sum(sizes)
+        index += n_cycles * cycle
         while places < needed and not rules.forbids_bracket(index):
-            places += schedule.bracket(index)[0].size
-            index += 1
+            places, index = places + sizes[index % cycle], index + 1
         return places
 
-    def supply(self, at_most: int) -> int:
-        """How many trials could be leased now if enough were suggested, up to an upper bound."""
-        state = self.state
+    def supply(self, at_most: int, kinds: Collection[Labels] = ()) -> int:
+        """How many trials could be leased now if enough were suggested.
+
+        Args:
+            at_most: Upper bound of the answer.
+            kinds: Labels of the workers that there could be; none: any that a trial needs.
+        """
+        state, needs = self.state, self.settings.needs
         if state.stop_reason is not None:
             return 0
-        queued = sum(len(state.brackets[index].queued) for index in state.with_work)
-        return min(at_most, queued + len(state.unassigned) + self.missing_suggestions(at_most))
+        if not kinds or not needs.rules:
+            queued = sum(len(state.brackets[index].queued) for index in state.with_work)
+            return min(at_most, queued + len(state.unassigned) + self.missing_suggestions(at_most))
+
+        def fits(budget: float) -> bool:
+            return any(needs.fits(budget, labels) for labels in kinds)
+
+        places = sum(count for budget, count in self.open_work().items() if fits(budget))
+        first = (self.settings.schedule.bracket(index)[0] for index in range(self.settings.schedule.cycle))
+        places += self._future_places(max(0, at_most - places), [rung.size * fits(rung.budget) for rung in first])
+        most = self.settings.stop.evaluations
+        return min(at_most, places, max(0, most - state.started) if most is not None else at_most)
 
     def open_work(self) -> dict[float, int]:
         """How many trials could be leased now to workers that can take them, by budget, the final training included."""

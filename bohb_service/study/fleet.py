@@ -132,9 +132,11 @@ class Fleet(Section):
     """What starts the workers of a study, beside those that are started by hand."""
 
     workers: Count | None = Field(None, examples=[16])
-    """most workers at once; `--workers` overrides it"""
+    """most workers at once (places, with ``slots``); `--workers` overrides it"""
     min_workers: Whole = Field(0, ge=0, examples=[1])
     """workers that are kept even when there is nothing to do for them"""
+    slots: Count = Field(1, examples=[4])
+    """workers that share the place of one, with a GPU each where there are any; ``workers`` counts places"""
     idle_seconds: float = Field(60.0, ge=0, examples=[60])
     """time without work after which a worker may leave, in seconds"""
     poll_seconds: float = Field(10.0, ge=0.2, examples=[10])

@@ -54,7 +54,7 @@ def test_the_study_files_of_the_readme_are_legal(run_cli, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("name", ["quickstart", "tiny"])
+@pytest.mark.parametrize("name", ["cluster", "quickstart", "tiny"])
 def test_the_shipped_studies_are_legal(run_cli, name):
     result = run_cli("bohb-master", "check", Path(__file__).parents[2] / "configs" / f"{name}.yaml")
     assert result.returncode == 0, result.stderr

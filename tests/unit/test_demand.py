@@ -3,6 +3,7 @@
 import pytest
 
 from bohb_service.master.demand import idle_workers, useful_workers
+from bohb_service.scheduler.needs import NeedRule, Needs
 from tests.house import Peer, houses
 
 
@@ -31,6 +32,18 @@ def test_the_demand_is_bounded_and_heeds_min_workers(make_house):
     assert useful_workers(house.master, 4) == 4
     house = make_house(evaluations=2, min_workers=12)
     assert useful_workers(house.master, 100) == 12
+
+
+def test_what_needs_another_kind_of_worker_is_no_demand(make_house):
+    house = make_house(brackets=3, needs=Needs((NeedRule(3.0, {"gpu": 1}),)))
+    cpu, gpu = {"gpu": 0}, {"gpu": 1}
+    # Brackets of 9, 5 and 3 configurations, from budget 1, 3 and 9 on.
+    assert [useful_workers(house.master, 100, kinds) for kinds in ((), [cpu], [gpu], [cpu, gpu])] == [17, 9, 17, 17]
+    assert Peer(house, labels=gpu).ask().jobs
+    assert [useful_workers(house.master, 100, kinds) for kinds in ((), [cpu], [gpu])] == [17, 9, 17]
+    assert useful_workers(house.master, 5, [cpu]) == 5
+    small = make_house(evaluations=4, needs=Needs((NeedRule(0.0, {"gpu": 1}),)))
+    assert [useful_workers(small.master, 100, kinds) for kinds in ((), [cpu], [gpu])] == [4, 0, 4]
 
 
 def test_when_draining_only_what_runs_is_wanted(make_house):

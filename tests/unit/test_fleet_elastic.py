@@ -4,9 +4,11 @@ import pytest
 
 from bohb_service.errors import BohbError, StudyError, TransportError
 from bohb_service.fleet.choice import fleet_script, size_of
+from bohb_service.fleet.dask import DaskLauncher
 from bohb_service.fleet.elastic import Change, ElasticFleet, Size, Unit, change_for
-from bohb_service.fleet.fleet import Demand, Employer, worker_environment
-from bohb_service.study import Fleet, parse_study
+from bohb_service.fleet.fleet import Demand, Employer, Place, worker_environment
+from bohb_service.journal.run_directory import RunDirectory
+from bohb_service.study import Dask, Fleet, parse_study
 from bohb_service.testing.clock import ManualClock
 
 
@@ -14,13 +16,13 @@ def units(running, waiting=0):
     return [Unit(f"u{n}", n < running) for n in range(running + waiting)]
 
 
-def demand(useful, workers=()):
-    return Demand(useful, frozenset(workers), {})
+def demand(useful, workers=(), idle=None, others=0):
+    return Demand(useful, {name: {} for name in workers}, idle or {}, others)
 
 
 def idle_for(*seconds, useful):
     idle = {f"u{n}.0": float(each) for n, each in enumerate(seconds)}
-    return Demand(useful, frozenset(idle), idle)
+    return demand(useful, idle, idle)
 
 
 @pytest.mark.parametrize(
@@ -34,14 +36,20 @@ def idle_for(*seconds, useful):
         (demand(2), units(2, 1), Size(8, least=3), Change()),
         # Workers that somebody started by hand serve the demand too; what is none of ours is never sent away.
         (demand(3, ["laptop-1-ab"]), units(0), Size(8), Change(start=2)),
-        (Demand(0, frozenset({"x"}), {"x": 900.0}), units(0), Size(8), Change()),
+        (demand(0, {"x"}, {"x": 900.0}), units(0), Size(8), Change()),
         # All slots of a unit are of that unit.
         (demand(2, ["u0.0.0", "u0.0.1"]), units(2), Size(8), Change()),
         # Those that have had nothing to do for longest leave first, and only after a while.
         (idle_for(70, 80, useful=1), units(2), Size(8), Change(dismiss=("u1.0",))),
         (idle_for(59, 60, useful=0), units(2), Size(8), Change(dismiss=("u1.0",))),
+        # Places of several workers are asked for as a whole, and leave as a whole.
+        (demand(5), units(0), Size(8, slots=4), Change(start=2)),
+        (demand(5, ["u0.0", "u0.1", "x"]), units(1), Size(8, slots=2), Change(start=1)),
+        (demand(0, ["u0.0", "u0.1"], {"u0.0": 99.0}), units(1), Size(8, slots=2), Change()),
+        (demand(0, ["u0.0", "u0.1"], {"u0.0": 99.0, "u0.1": 60.0}), units(1), Size(8, slots=2),
+         Change(dismiss=("u0.0", "u0.1"))),
         # A unit that waits goes before a worker that is there.
-        (Demand(1, frozenset({"u0.0"}), {"u0.0": 99.0}), units(1, 1), Size(8), Change(cancel=("u1",))),
+        (demand(1, {"u0.0"}, {"u0.0": 99.0}), units(1, 1), Size(8), Change(cancel=("u1",))),
     ],
 )  # fmt: skip
 def test_the_change_that_a_demand_asks_for(wanted, there, size, change):
@@ -88,11 +96,12 @@ class Cluster:
 class Scene:
     def __init__(self, **size):
         self.cluster, self.clock = Cluster(), ManualClock()
-        self.demand, self.dismissed = Demand(2, frozenset(), {}), []
+        self.demand, self.dismissed = demand(2), []
         employer = Employer(self._tell, lambda names: self.dismissed.extend(sorted(names)))
         self.fleet = ElasticFleet(self.cluster, Size(4, poll_s=3600, **size), employer, self.clock)
 
-    def _tell(self, at_most):
+    def _tell(self, at_most, kinds):
+        self.asked = (at_most, list(kinds))
         if isinstance(self.demand, Exception):
             raise self.demand
         return self.demand
@@ -118,16 +127,29 @@ def test_the_first_units_are_started_at_once(scene):
 
 def test_a_moment_of_small_demand_changes_nothing(scene):
     scene.cluster.there = units(0, 2)
-    scene.demand = Demand(0, frozenset(), {})
+    scene.demand = demand(0)
     scene.look(59.0)
     assert scene.cluster.cancelled == []
     scene.look(2.0)
     assert scene.cluster.cancelled == ["u1", "u0"]
 
 
+def test_once_a_worker_has_told_what_it_has_only_trials_for_its_like_are_a_demand(scene, caplog):
+    assert scene.asked == (4, [])
+    scene.cluster.there = units(2)
+    scene.demand = Demand(2, {"u0.0": {"gpu": 0}, "u1.0": {"gpu": 0}, "x": {"gpu": 1}}, {})
+    scene.look()
+    scene.look()
+    assert scene.asked == (4, [{"gpu": 0}])
+    scene.demand = demand(0, others=3)
+    scene.look()
+    scene.look()
+    assert caplog.text.count("none that a worker of this fleet can take") == 1
+
+
 def test_idle_workers_are_dismissed(scene):
     scene.cluster.there = units(2)
-    scene.demand = Demand(0, frozenset({"u0.0", "u1.0"}), {"u0.0": 61.0, "u1.0": 1.0})
+    scene.demand = demand(0, {"u0.0", "u1.0"}, {"u0.0": 61.0, "u1.0": 1.0})
     scene.look(61.0)
     assert scene.dismissed == ["u0.0"]
 
@@ -157,18 +179,18 @@ def test_one_that_joins_wipes_out_earlier_failures(scene):
             scene.look(61.0)
         scene.look(61.0)
         names = [f"{unit.name}.0" for unit in scene.cluster.there]
-        scene.demand = Demand(2, frozenset(names), {})
+        scene.demand = demand(2, names)
         scene.look()
-        scene.demand = Demand(2, frozenset(), {})
+        scene.demand = demand(2)
         assert scene.fleet.error is None
 
 
 def test_units_that_had_joined_are_replaced_at_once(scene):
     for _ in range(10):
         name = scene.cluster.there[0].name
-        scene.demand = Demand(2, frozenset({f"{unit.name}.0" for unit in scene.cluster.there}), {})
+        scene.demand = demand(2, {f"{unit.name}.0" for unit in scene.cluster.there})
         scene.look()
-        scene.demand = Demand(2, frozenset(), {})
+        scene.demand = demand(2)
         scene.cluster.there = []
         scene.look()
         assert scene.cluster.there
@@ -224,7 +246,7 @@ def test_what_is_left_at_the_end_is_cancelled(scene):
 
 def test_the_size_comes_from_the_command_line_or_the_study_file():
     assert size_of(Fleet(workers=5), 0) == Size(5)
-    assert size_of(Fleet(workers=5, min_workers=2, idle_seconds=3, poll_seconds=1), 7) == Size(7, 2, 3, 1)
+    assert size_of(Fleet(workers=5, min_workers=2, idle_seconds=3, poll_seconds=1), 7) == Size(7, 2, 1, 3, 1)
     with pytest.raises(StudyError, match="give --workers N, or the study file"):
         size_of(Fleet(), 0)
     with pytest.raises(StudyError, match="min_workers: 8 is more than the 5"):
@@ -251,3 +273,12 @@ def test_the_script_of_slurm(tmp_path):
         assert f"#SBATCH {line}" in lines
     assert f'#SBATCH --output="{tmp_path}/100%% run/logs/slurm-%A_%a.log"' in lines
     assert sum(line.startswith("#SBATCH --signal") for line in lines) == 1
+
+
+def test_places_of_several_workers_have_slots(tmp_path):
+    data = {"name": "s", "worker": "sklearn-mlp", "fidelity": {"min": 1, "max": 9}, "fleet": {"slots": 4, "workers": 2}}
+    study = parse_study(data, base=tmp_path, source="test")
+    assert " --slots 4 --name " in fleet_script("slurm", study, tmp_path)
+    assert size_of(study.fleet, 0).slots == 4
+    place = Place(RunDirectory(tmp_path), "s", "head:1")
+    assert "--slots" in DaskLauncher(place, Dask(scheduler="tcp://head:8786"), 4)._arguments

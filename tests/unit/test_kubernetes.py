@@ -31,7 +31,7 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("kubernetes")
-    study = write_study(place, name="My_Study.1", fleet={"workers": 3, "kubernetes": SETTINGS})
+    study = write_study(place, name="My_Study.1", fleet={"workers": 3, "slots": 2, "kubernetes": SETTINGS})
     write_manifests(load_study(study), place / "out")
     return place / "out"
 
@@ -93,6 +93,17 @@ def test_workers_of_a_job_end_with_the_study_and_bear_preemption(folder):
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
     # Of the pod's time the evaluation gets what the worker does not need to give its job back.
     assert "--preempt-grace=290" in container["command"]
+    assert container["command"][-2:] == ["--slots", "2"]
+
+
+def test_a_master_whose_end_would_be_the_same_again_is_not_started_again(folder):
+    (job,) = [
+        each
+        for each in objects_of(folder, "job")
+        if each["metadata"]["name"].endswith("-master") and each["kind"] == "Job"
+    ]
+    final = job["spec"]["podFailurePolicy"]["rules"][1]
+    assert (final["action"], final["onExitCodes"]["values"]) == ("FailJob", [2, 3, 5, 6])
 
 
 def test_no_container_is_root_or_may_become_it(folder):
