@@ -18,6 +18,7 @@ from bohb_service.cli.lines import EventLines, configure_logging
 from bohb_service.cli.live import LiveView
 from bohb_service.cli.tables import show, summary_table
 from bohb_service.clock import SystemClock
+from bohb_service.doctor.mounts import mount_of
 from bohb_service.exit_codes import ExitCode
 from bohb_service.results.run import Run
 from bohb_service.results.summary import summary_of
@@ -85,6 +86,7 @@ def watch(run: StudyRun, file: Path, *, n_workers: int, as_json: bool, log_json:
     configure_logging(as_json=log_json)
     log_context.bind(study=run.study.name)
     _warn_of_security(run.endpoint)
+    warn_of_disk(run.directory.path)
     signals = _Signals(run)
     is_live = sys.stdout.isatty() and not as_json
     if not is_live:
@@ -131,6 +133,23 @@ def _warn_of_security(endpoint: Endpoint) -> None:
                 left,
                 endpoint.credentials.source,
             )
+
+
+def warn_of_disk(path: Path, mounts: str | None = None) -> None:
+    """Say if a run directory is on a file system that several machines share.
+
+    Args:
+        path: The directory.
+        mounts: As `mount_of` takes them.
+    """
+    mount = mount_of(path, mounts)
+    if mount is not None and mount.is_network:
+        log.warning(
+            "%s is on %s, a file system that machines share, where SQLite's write-ahead log is not safe: keep the run "
+            "directory on a disk of this machine (--run-dir); `bohb-master doctor` says more",
+            path,
+            mount.kind,
+        )
 
 
 def _tell_how_to_join(run: StudyRun) -> None:

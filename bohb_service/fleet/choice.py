@@ -90,4 +90,4 @@ def fleet_script(name: str, study: Study, directory: Path) -> str:
     check_fleet(name)
     if name != "slurm":
         raise StudyError(f"--print: --fleet {name} submits no script; give --fleet slurm")
-    return slurm_script(Place(RunDirectory(directory), study.name, ""), study.fleet.slurm, study.fleet.slots)
+    return slurm_script(Place(RunDirectory(directory), study.name, "HOST:PORT"), study.fleet.slurm, study.fleet.slots)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bohb_service.errors import BohbError, StudyError
 from bohb_service.fleet.dask_task import Order, end_units, held_units, hold_worker
 from bohb_service.fleet.elastic import Unit
-from bohb_service.fleet.fleet import Place, slot_arguments
+from bohb_service.fleet.fleet import Place, remote_arguments
 from bohb_service.study import Dask
 
 if TYPE_CHECKING:
@@ -49,12 +49,7 @@ class DaskLauncher:
         self._dask = dask
         digest = hashlib.sha256(os.fsencode(place.directory.path.resolve())).hexdigest()[:8]
         self._prefix = f"dask-{digest}-"
-        arguments = ["--nameserver", place.address, "--study", place.study]
-        if place.credentials is not None:
-            arguments += ["--credentials", dask.credentials or str(place.credentials)]
-        elif place.insecure:
-            arguments.append("--insecure")
-        self._arguments = (*arguments, *slot_arguments(slots))
+        self._arguments = tuple(remote_arguments(place, dask.credentials, slots))
         self._client: Client | None = None
         self._futures: dict[str, Future[Any]] = {}
         self._words: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -95,20 +95,43 @@ class Employer:
     dismiss: Callable[[frozenset[str]], None]
 
 
-def worker_command(directory: RunDirectory, name: str, python: str | None = None, slots: int = 1) -> list[str]:
-    """The command of a worker that finds its master through the run directory, credentials included.
+def worker_command(arguments: Sequence[str], name: str, python: str | None = None) -> list[str]:
+    """The command of a worker.
 
     It logs text, since what it logs last is shown to people where it cannot work.
 
     Args:
-        directory: The run directory.
+        arguments: What `local_arguments` or `remote_arguments` returned.
         name: Name of the worker; it comes last.
         python: Interpreter; by default the one that runs this.
+    """
+    return [python or sys.executable, "-m", WORKER_MODULE, "--log-text", *arguments, "--name", name]
+
+
+def local_arguments(directory: RunDirectory, slots: int = 1) -> list[str]:
+    """The options of a worker that finds its master through the run directory, credentials included.
+
+    Args:
+        directory: The run directory.
         slots: Number of workers that share the place of one.
     """
-    place = str(directory.path.resolve())
-    run = [python or sys.executable, "-m", WORKER_MODULE, "--log-text", "--run-dir", place]
-    return [*run, *slot_arguments(slots), "--name", name]
+    return ["--run-dir", str(directory.path.resolve()), *slot_arguments(slots)]
+
+
+def remote_arguments(place: Place, credentials: str | None, slots: int) -> list[str]:
+    """The options of a worker that sees no run directory.
+
+    Args:
+        place: For which run.
+        credentials: Where what it shows to the master is on its machine; None: where it is on this one.
+        slots: Number of workers that share the place of one.
+    """
+    shown = []
+    if place.credentials is not None:
+        shown = ["--credentials", credentials or str(place.credentials.resolve())]
+    elif place.insecure:
+        shown = ["--insecure"]
+    return ["--nameserver", place.address, "--study", place.study, *shown, *slot_arguments(slots)]
 
 
 def slot_arguments(slots: int) -> list[str]:

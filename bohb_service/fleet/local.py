@@ -20,7 +20,7 @@ import psutil
 from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, WorkerSpecError
 from bohb_service.exit_codes import ExitCode
-from bohb_service.fleet.fleet import WORKER_MODULE, worker_command, worker_environment
+from bohb_service.fleet.fleet import WORKER_MODULE, local_arguments, worker_command, worker_environment
 from bohb_service.fleet.last_words import last_words
 from bohb_service.journal.run_directory import RunDirectory
 
@@ -172,7 +172,7 @@ class LocalFleet:
 
     def _spawn(self, slot: _Slot) -> None:
         name = f"{local_prefix()}{secrets.token_hex(3)}"
-        command = worker_command(self._directory, name)
+        command = worker_command(local_arguments(self._directory), name)
         command += ["--orphan-timeout", f"{ORPHAN_SECONDS:g}", "--preempt-grace", f"{GRACE_SECONDS:g}"]
         if self._credentials is not None:
             command += ["--credentials", str(self._credentials)]

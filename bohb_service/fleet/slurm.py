@@ -13,10 +13,11 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from bohb_service.errors import BohbError, StudyError
 from bohb_service.fleet.elastic import Unit
-from bohb_service.fleet.fleet import Place, worker_command, worker_environment
+from bohb_service.fleet.fleet import Place, local_arguments, remote_arguments, worker_command, worker_environment
 from bohb_service.fleet.last_words import last_words
 from bohb_service.study import Slurm
 
@@ -42,7 +43,7 @@ def slurm_script(place: Place, slurm: Slurm, slots: int = 1) -> str:
         slurm: Options of the study file; they win over the defaults.
         slots: Workers of each task.
     """
-    logs = place.directory.logs.resolve()
+    logs = _logs(place, slurm).resolve()
     options = {
         "job-name": job_name(place),
         "output": str(logs).replace("%", "%%") + "/slurm-%A_%a.log",
@@ -53,7 +54,11 @@ def slurm_script(place: Place, slurm: Slurm, slots: int = 1) -> str:
         del options["requeue"]
     directives = [line for key, value in options.items() for line in _directives(key, value)]
     name = "slurm-${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}.${SLURM_RESTART_COUNT:-0}"
-    *command, _ = worker_command(place.directory, name, slurm.python, slots)
+    if slurm.folder is None:
+        arguments = local_arguments(place.directory, slots)
+    else:
+        arguments = remote_arguments(place, slurm.credentials, slots)
+    *command, _ = worker_command(arguments, name, slurm.python)
     return "\n".join(
         [
             "#!/bin/bash",
@@ -66,6 +71,11 @@ def slurm_script(place: Place, slurm: Slurm, slots: int = 1) -> str:
     )
 
 
+def _logs(place: Place, slurm: Slurm) -> Path:
+    """The folder of the workers' logs, which the nodes see."""
+    return place.directory.logs if slurm.folder is None else slurm.folder
+
+
 class SlurmLauncher:
     """Starts workers with ``sbatch``.
 
@@ -76,7 +86,7 @@ class SlurmLauncher:
     """
 
     def __init__(self, place: Place, slurm: Slurm, slots: int = 1) -> None:
-        self._place = place
+        self._logs = _logs(place, slurm)
         self._name = job_name(place)
         self._script = slurm_script(place, slurm, slots)
 
@@ -92,7 +102,12 @@ class SlurmLauncher:
                     f"--fleet slurm: there is no command {command} here; run this on a login node of the cluster, "
                     "or start workers in another way"
                 )
-        self._place.directory.logs.mkdir(parents=True, exist_ok=True)
+        try:
+            self._logs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StudyError(
+                f"fleet.slurm.folder: {self._logs} cannot be made: {error.strerror or error}; name another folder"
+            ) from error
         try:
             self._run("sbatch", "--test-only", "--array=0-0", stdin=self._script)
         except BohbError as error:
@@ -133,7 +148,7 @@ class SlurmLauncher:
 
     def last_words(self, name: str) -> str:
         """Why the worker of a task could not work, from its log."""
-        path, text = self._place.directory.logs / f"{name}.log", ""
+        path, text = self._logs / f"{name}.log", ""
         with contextlib.suppress(OSError), path.open("rb") as file:
             text = last_words(file, str(path))
         return text or f"see {path} on the node, and `scontrol show job {name.removeprefix('slurm-')}`"

@@ -39,6 +39,10 @@ class Slurm(Section):
     """options of sbatch by their long names; true for those without a value, a list for repeated ones"""
     setup: Annotated[tuple[Line, ...], Field(strict=False)] = Field((), examples=[["module load cuda"]])
     """lines of shell that each job runs before its worker"""
+    folder: Annotated[Path, Field(strict=False)] | None = Field(None, examples=["/shared/me/logs"])
+    """folder for logs that nodes see, where they do not see the run directory; the master is found by its address"""
+    credentials: str | None = Field(None, examples=["/home/me/keys/worker"])
+    """with ``folder``: credentials on the nodes; null is where they are here"""
     python: str | None = Field(None, examples=["/opt/bohb/bin/python"])
     """Python interpreter on the nodes; null is the one that runs the master"""
 

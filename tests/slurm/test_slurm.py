@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from bohb_service.results.run import load_run
-from bohb_service.scheduler.events import WorkerLeft
+from bohb_service.scheduler.events import WorkerJoined, WorkerLeft
 from tests.acceptance.study_files import events_of, outcomes, requeues, wait_for_results, write_study
 from tests.polling import wait_until
 from tests.slurm.cluster import GPUS, NODES
@@ -40,9 +40,10 @@ class Study:
         made = run_cli("bohb-master", "credentials", folder / "keys", "--host", self._address)
         assert made.returncode == 0, made.stderr
 
-    def write(self, *, seconds, options=None, stop=None, **fleet):
+    def write(self, *, seconds, options=None, stop=None, slurm=None, **fleet):
         fleet = {"workers": PLACES, "idle_seconds": 1, "poll_seconds": 0.2, **fleet}
-        fleet["slurm"] = {"options": {"partition": "low", "gres": "gpu:1", "mem": 50, **(options or {})}}
+        options = {"partition": "low", "gres": "gpu:1", "mem": 50, **(options or {})}
+        fleet["slurm"] = {"options": options, **(slurm or {})}
         self.file = write_study(
             self.folder,
             name="steps",
@@ -152,6 +153,19 @@ def test_the_next_master_finds_the_workers_of_a_killed_one(study, slurm):
     wait_for_results(study.run, 4)
     assert slurm.tasks() == before
     study.check_complete(again)
+
+
+def test_the_run_directory_may_be_where_no_node_sees_it(study):
+    logs = study.folder / "logs"
+    where = {"folder": str(logs), "credentials": str(study.folder / "keys" / "worker")}
+    study.write(seconds=0.2, options={"gres": f"gpu:{GPUS}"}, slurm=where, slots=GPUS, workers=len(NODES))
+    master = study.start()
+    study.check_complete(master)
+    texts = [path.read_text() for path in logs.iterdir()]
+    assert texts
+    assert all(str(study.run) not in text for text in texts)
+    workers = {event.worker for event in events_of(study.run, WorkerJoined)}
+    assert {name.rpartition(".")[2] for name in workers} == {str(slot) for slot in range(GPUS)}
 
 
 def test_the_script_for_workers_that_are_started_by_hand(study, slurm, monkeypatch):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bohb_service._version import VERSION
+from bohb_service.cli.watch import warn_of_disk
 from bohb_service.clock import SystemClock
 from bohb_service.doctor import addresses, certificates, clocks, gpus, limits, ports, run_folder, versions
 from bohb_service.doctor.finding import Finding, examine, to_dict, verdict
@@ -220,6 +221,13 @@ def test_which_file_system_a_path_is_on(path, kind, is_network):
 
     assert mount is not None
     assert (mount.kind, mount.is_network) == (kind, is_network)
+
+
+def test_the_start_of_a_run_warns_of_file_systems_that_machines_share(caplog):
+    warn_of_disk(Path("/var/runs"), MOUNTS)
+    assert caplog.text == ""
+    warn_of_disk(Path("/home/ann/runs"), MOUNTS)
+    assert "/home/ann/runs is on nfs4, a file system that machines share" in caplog.text
 
 
 def test_the_real_file_systems_are_seen(tmp_path):

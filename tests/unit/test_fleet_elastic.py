@@ -7,8 +7,9 @@ from bohb_service.fleet.choice import fleet_script, size_of
 from bohb_service.fleet.dask import DaskLauncher
 from bohb_service.fleet.elastic import Change, ElasticFleet, Size, Unit, change_for
 from bohb_service.fleet.fleet import Demand, Employer, Place, worker_environment
+from bohb_service.fleet.slurm import slurm_script
 from bohb_service.journal.run_directory import RunDirectory
-from bohb_service.study import Dask, Fleet, parse_study
+from bohb_service.study import Dask, Fleet, Slurm, parse_study
 from bohb_service.testing.clock import ManualClock
 
 
@@ -282,3 +283,17 @@ def test_places_of_several_workers_have_slots(tmp_path):
     assert size_of(study.fleet, 0).slots == 4
     place = Place(RunDirectory(tmp_path), "s", "head:1")
     assert "--slots" in DaskLauncher(place, Dask(scheduler="tcp://head:8786"), 4)._arguments
+
+
+def test_slurms_workers_need_not_see_the_run_directory(tmp_path):
+    slurm = Slurm(folder=tmp_path / "shared", credentials="/keys/worker", python="py")
+    place = Place(RunDirectory(tmp_path / "run"), "s", "head:1", credentials=tmp_path)
+    script = slurm_script(place, slurm, 2)
+    assert f"#SBATCH --output={tmp_path}/shared/slurm-%A_%a.log" in script
+    assert str(tmp_path / "run") not in script
+    assert (
+        "exec py -m bohb_service.cli.worker --log-text --nameserver head:1 --study s --credentials /keys/worker "
+        '--slots 2 --name "slurm-$'
+    ) in script
+    bare = slurm_script(Place(RunDirectory(tmp_path), "s", "h:1", insecure=True), Slurm(folder=tmp_path, python="py"))
+    assert "--study s --insecure --name" in bare
