@@ -24,7 +24,7 @@ MAX_WAITING = 1024
 """Handshakes at once; where there are more, the oldest from the most crowded address gives way."""
 
 MAX_NEW = 256
-"""Connections that the thread has not looked at yet; where there are more, the newest is refused."""
+"""Connections that the thread has not looked at yet; where there are more, they stay in the listener's backlog."""
 
 MAX_HANDSHAKES = MAX_WAITING + MAX_NEW
 """Most descriptors that all this may need."""
@@ -66,6 +66,7 @@ class Handshakes:
         self._selector = selectors.DefaultSelector()
         self._waker = Waker(self._selector)
         self._new: collections.deque[tuple[socket.socket, str]] = collections.deque()
+        self._when_looked_at: Callable[[], None] | None = None
         self._waiting: dict[_Handshake, None] = {}  # oldest first
         self._closing = False
         self._done: Done
@@ -84,12 +85,18 @@ class Handshakes:
         self._done, self._refused, self._failed = done, refused, failed
         self._thread.start()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more connections should be added before `when_looked_at` has called back."""
+        return len(self._new) >= MAX_NEW
+
+    def when_looked_at(self, callback: Callable[[], None]) -> None:
+        """Have a function called, on this object's thread, as soon as all new connections have been looked at."""
+        self._when_looked_at = callback
+        self._waker.wake()
+
     def add(self, sock: socket.socket, peer: str) -> None:
-        """Take a non-blocking connection; may be called from any thread."""
-        if len(self._new) >= MAX_NEW:
-            sock.close()
-            self._refused("came too fast for its TLS connection", peer)
-            return
+        """Take a non-blocking connection, unless this is full; may be called from any thread."""
         self._new.append((sock, peer))
         self._waker.wake()
 
@@ -114,6 +121,9 @@ class Handshakes:
                     self._go_on(key.data)
             while self._new:
                 self._begin(*self._new.popleft())
+            callback, self._when_looked_at = self._when_looked_at, None
+            if callback is not None:
+                callback()
             limit = self._clock.monotonic() - TLS_SECONDS
             while self._waiting and (oldest := next(iter(self._waiting))).born < limit:
                 self._refuse(oldest, "made no TLS connection in time")

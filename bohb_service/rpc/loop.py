@@ -152,9 +152,7 @@ class EventLoop:
             if self._clock.monotonic() >= next_tick:
                 next_tick = self._clock.monotonic() + self._tick_s
                 self._drop_silent()
-                if self._is_full:
-                    self._is_full = False
-                    self._selector.register(self._listener, selectors.EVENT_READ, None)
+                self._listen()
                 self.on_tick()
 
     def close(self) -> None:
@@ -185,16 +183,31 @@ class EventLoop:
         connection.sock.close()
         self.on_close(connection)
 
+    def _listen(self) -> None:
+        """Accept connections again, if that was suspended."""
+        if self._is_full:
+            self._is_full = False
+            self._selector.register(self._listener, selectors.EVENT_READ, None)
+
+    def _suspend(self) -> None:
+        """Leave those who come in the backlog, until the next tick or `_listen`."""
+        self._selector.unregister(self._listener)
+        self._is_full = True
+
     def _accept(self) -> None:
         for _ in range(64):
+            if self._handshakes is not None and self._handshakes.is_full:
+                # Who comes during a flood waits a moment; to refuse the newest would hit honest peers as well.
+                self._suspend()
+                self._handshakes.when_looked_at(lambda: self.post(self._listen))
+                return
             try:
                 sock, address = self._listener.accept()
             except (BlockingIOError, ConnectionError):
                 return
-            except OSError:  # out of file descriptors: the peer stays in the backlog until the next tick
+            except OSError:  # out of file descriptors
                 self.refusals.note("had to wait: there are no more file descriptors", "?")
-                self._selector.unregister(self._listener)
-                self._is_full = True
+                self._suspend()
                 return
             peer = str(address[0])
             if len(self._connections) >= self._max_connections:

@@ -17,6 +17,7 @@ from bohb_service.rpc.access import Access
 from bohb_service.rpc.client import AdminClient, MasterClient
 from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.gate import Gate, GateError
+from bohb_service.rpc.handshakes import Handshakes
 from bohb_service.rpc.line import Line
 from bohb_service.rpc.locate import ByNameServer
 from bohb_service.rpc.messages import Request
@@ -377,6 +378,20 @@ def test_of_too_many_handshakes_the_oldest_gives_way(master, keys, monkeypatch):
     assert set(master.loop.refusals.counts) == {"gave way to newer peers before its TLS connection"}
     for sock in silent:
         sock.close()
+
+
+def test_who_comes_faster_than_it_is_looked_at_waits(master, keys, monkeypatch):
+    looks, begin = threading.Event(), Handshakes._begin
+    monkeypatch.setattr("bohb_service.rpc.handshakes.MAX_NEW", 4)
+    monkeypatch.setattr(Handshakes, "_begin", lambda *arguments: looks.wait(20) and begin(*arguments))
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(open_socket(master))
+        wait_until(lambda: master.loop._is_full)
+        looks.set()
+        with contextlib.closing(worker_of(master, keys.access())) as worker:
+            assert worker.register(INFO) == REGISTRATION
+    assert not master.loop.refusals.counts.keys() - {"left in its TLS handshake"}
 
 
 def test_who_leaves_in_the_middle_of_its_handshake(master):
