@@ -39,6 +39,7 @@ import pandas as pd
 from bohb_service.worker.plain import to_plain
 from bohb_service.workers.autonet import AutoNet
 from bohb_service.workers.autonet.spaces import build_space
+from bohb_service.workers.common.progress import Progress
 from bohb_service.workers.tabular.metrics import METRICS
 from bohb_service.workers.tabular.worker import Effort
 
@@ -137,7 +138,15 @@ def evaluate(task: Task) -> float:
     effort = Effort("epochs", task.epochs)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            model = worker.train(task.config, effort, fold, seed=task.seed, folder=Path(folder), report=lambda *_: None)
+            model = worker.train(
+                task.config,
+                effort,
+                fold,
+                seed=task.seed,
+                folder=Path(folder),
+                report=lambda *_: None,
+                progress=Progress(),
+            )
             prediction = model.predict(fold.judge.features)
         except FloatingPointError:
             return 1.0

@@ -65,6 +65,19 @@ class Broken(gymnasium.Env):
         import a_package_that_nobody_has  # noqa: F401
 
 
+class Moody(Corridor):
+    """Its first observation depends on how often episodes have begun in this process, whatever their seeds."""
+
+    begun = 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Another beginning each time."""
+        super().reset(seed=seed, options=options)
+        Moody.begun += 1
+        self._start = float(Moody.begun)
+        return self._observation(), {}
+
+
 def _register(name: str, entry_point: Any, **options: Any) -> None:
     if name not in gymnasium.registry:
         gymnasium.register(name, entry_point, **options)
@@ -74,3 +87,4 @@ _register("ShuffledCartPole-v0", _shuffled, max_episode_steps=200, reward_thresh
 _register("Corridor-v0", Corridor)
 _register("Endless-v0", lambda: Corridor(length=10**9))
 _register("Broken-v0", Broken)
+_register("Moody-v0", Moody)

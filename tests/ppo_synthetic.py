@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def is_noisy(discount: float) -> bool:
 class DrawnPPO(PPO):
     """Configurations with a small discount have losses that differ from trial to trial, and are worse on average."""
 
-    def train(self, parameters: Hyperparameters, seed: int) -> Trial:
+    def train(self, parameters: Hyperparameters, seed: int, **_: Any) -> Trial:
         """A trial with a loss drawn by its seed."""
         mean, deviation = NOISY if is_noisy(parameters.discount) else STEADY
         return replace(any_trial(), loss=float(np.random.default_rng(seed).normal(mean, deviation)))

@@ -12,7 +12,7 @@ class FaultyTree(TreeTarget):
 
     EXTRA = ("fault", "first", "pids")
 
-    def train(self, config, effort, fold, *, seed, folder, report):
+    def train(self, config, effort, fold, *, seed, folder, report, progress):
         if pids := self.options.get("pids"):
             with Path(pids).open("a", encoding="utf-8") as file:
                 file.write(f"{os.getpid()} {os.getppid()}\n")
@@ -26,4 +26,4 @@ class FaultyTree(TreeTarget):
                 case "memory":
                     held = [bytearray(b"x" * 2**26) for _ in range(128)]
                     time.sleep(len(held))
-        return super().train(config, effort, fold, seed=seed, folder=folder, report=report)
+        return super().train(config, effort, fold, seed=seed, folder=folder, report=report, progress=progress)

@@ -56,7 +56,7 @@ class TreeTarget(TabularWorker):
 
         return ConfigurationSpace(space=[Integer("min_rows", (1, 20), default=2)])
 
-    def train(self, config, effort, fold, *, seed, folder, report):
+    def train(self, config, effort, fold, *, seed, folder, report, progress):
         from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
         kind = DecisionTreeClassifier if fold.task.is_classification else DecisionTreeRegressor

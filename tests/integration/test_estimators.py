@@ -217,6 +217,47 @@ def test_the_same_fit_again_goes_on_in_its_run_directory(cancer, tmp_path):
     assert set(first["trial"]) < set(second["trial"])
 
 
+def test_a_member_whose_model_is_damaged_is_left_out_of_the_ensemble(cancer, tmp_path):
+    def fit():
+        return TreeClassifier(run_dir=tmp_path / "run", evaluations=8, **QUICK).fit(*cancer)
+
+    def chosen(model):
+        return [(member.trial.trial, member.weight) for member in model.members_]
+
+    whole = fit()
+    assert len(whole.members_) > 1
+    heaviest = whole.members_[0].trial
+    kept = tmp_path / "run" / "configurations" / str(heaviest.configuration) / "kept" / f"{heaviest.budget:g}"
+    weights = kept / "model" / "member-0" / "tree.skops"
+    weights.write_bytes(weights.read_bytes()[:-1])
+
+    with pytest.warns(UserWarning, match=rf"^trial {heaviest.trial} is left out of the ensemble: .*tree\.skops"):
+        without = fit()
+
+    assert heaviest.trial not in dict(chosen(without))
+    assert sum(dict(chosen(without)).values()) == pytest.approx(1.0)
+    assert without.score(*cancer) > 0.8
+    # As if it had never been kept.
+    shutil.rmtree(kept)
+    assert chosen(fit()) == chosen(without)
+
+
+def test_a_run_directory_without_a_whole_model_says_so(cancer, tmp_path):
+    settings = {"run_dir": tmp_path / "run", "evaluations": 3, **QUICK}
+    TreeClassifier(**settings).fit(*cancer)
+    for weights in (tmp_path / "run").rglob("tree.skops"):
+        weights.write_bytes(b"")
+
+    with (
+        pytest.warns(UserWarning, match="is left out of the ensemble"),
+        pytest.warns(FitFailedWarning, match=r"no evaluation in .*run has a whole model; take another run_dir"),
+    ):
+        model = TreeClassifier(**settings).fit(*cancer)
+
+    assert model.members_ == ()
+    assert np.allclose(model.predict_proba(cancer[0]).sum(axis=1), 1)
+
+
 def test_a_run_directory_with_other_rows_or_settings_is_refused(cancer, tmp_path):
     features, target = cancer
     settings = {"run_dir": tmp_path / "run", "evaluations": 1, **QUICK}

@@ -40,9 +40,9 @@ class CountingPPO(PPO):
         super().__init__(**options)
         self.seeds = []
 
-    def train(self, parameters, seed):
+    def train(self, parameters, seed, **rest):
         self.seeds.append(seed)
-        return super().train(parameters, seed)
+        return super().train(parameters, seed, **rest)
 
 
 # Package, options
@@ -114,7 +114,7 @@ def test_fixed_hyperparameters_are_used():
     seen = []
 
     class Spy(PPO):
-        def train(self, parameters, seed):
+        def train(self, parameters, seed, **rest):
             seen.append(parameters)
             raise FloatingPointError
 

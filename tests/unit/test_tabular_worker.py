@@ -267,6 +267,34 @@ def test_a_folder_in_place_of_a_kept_prediction_costs_no_more_than_that_fold(tmp
     assert worker.compute(CONFIG, 3, context(tmp_path))["info"]["folds_trained"] == 0
 
 
+@pytest.mark.parametrize("place", ["fold-1", ""])
+def test_a_file_in_place_of_a_folder_costs_no_more_than_what_would_be_kept_there(tmp_path, place):
+    worker = TreeTarget(data="iris", resampling="cv", folds=3, fidelity="folds")
+    expected = worker.compute(CONFIG, 3, context(tmp_path / "fresh"))
+    (tmp_path / "c").mkdir()
+    spoiled = tmp_path / "c" / place
+    if not place:
+        spoiled.rmdir()
+    spoiled.write_text("mine")
+
+    for n_trained in (3, 1 if place else 3):
+        found = worker.compute(CONFIG, 3, context(tmp_path / "c"))
+        assert (found["loss"], found["info"]["folds_trained"]) == (expected["loss"], n_trained)
+        assert str(spoiled) in found["info"]["checkpoint_error"]
+
+    assert spoiled.read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["final", "final/default"])
+def test_a_file_in_place_of_a_folder_costs_no_final_training(tmp_path, place):
+    spoiled = tmp_path / "c" / place
+    spoiled.parent.mkdir(parents=True)
+    spoiled.write_text("mine")
+    worker = TreeTarget(data="iris", model=str(tmp_path / "model"))
+    assert worker.refit(CONFIG, 3.0, context(tmp_path / "c", 3.0))["baseline"]["test_error"] < 0.3
+    assert spoiled.read_text() == "mine"
+
+
 def test_folders_in_place_of_what_an_evaluation_keeps_can_be_removed(tmp_path):
     worker = TreeTarget(data="iris", keep=True)
     worker.compute(CONFIG, 3.0, context(tmp_path))

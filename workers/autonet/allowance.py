@@ -39,6 +39,14 @@ class Allowance:
             return cls(horizon, effort.budget)
         return cls(horizon)
 
+    def share(self, epochs: int) -> tuple[float, float]:
+        """What a number of epochs, in the seconds that are spent, is of all: a number of something, and all of it.
+
+        Args:
+            epochs: Done so far.
+        """
+        return (epochs, self.epochs) if math.isinf(self.seconds) else (self.spent, self.seconds)
+
     def has_room(self, epochs: int) -> bool:
         """Whether one more epoch fits, as long as those before were on average; the first one always does.
 

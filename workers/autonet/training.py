@@ -4,7 +4,7 @@ Everything random is drawn by counter, from the seed and the number of the epoch
 interrupted and restored goes on exactly as if it had not been.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bohb_service.workers.common.progress import never
 from bohb_service.workers.tabular.columns import FloatArray
 
 from .hyperparameters import Hyperparameters
@@ -130,8 +131,11 @@ class Training:
         """Number of trained numbers."""
         return sum(weights.numel() for weights in self.network.parameters())
 
-    def train_epoch(self) -> None:
-        """Learn from each row once.
+    def train_epoch(self, must_leave: Callable[[], bool] = never) -> bool:
+        """Learn from each row once; whether that was done, for otherwise this training must not go on.
+
+        Args:
+            must_leave: Asked between batches whether to end in the middle of the epoch.
 
         Raises:
             FloatingPointError: The loss is no longer finite.
@@ -143,6 +147,8 @@ class Training:
         total = torch.zeros((), device=self.device)
         with self._randomness(_NOISE, epoch):
             for step, index in enumerate(batches):
+                if step and must_leave():
+                    return False
                 rate = self._schedule.rate(epoch, step, len(batches))
                 for group in self._optimizer.param_groups:
                     group["lr"] = rate
@@ -158,6 +164,7 @@ class Training:
         if self._watch is not None and self._stopping is not None:
             watched = self._objective.criterion()(self._output(self._watch.rows), self._watch.target)
             self._stopping.take(float(watched), self.network.state_dict())
+        return True
 
     def predict(self, rows: Batch) -> FloatArray:
         """Probabilities of the classes, or values, of the network as it is after the last epoch.
@@ -172,7 +179,7 @@ class Training:
         return dict(self._stopping.best if self._stopping and self._stopping.best else self.network.state_dict())
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """All that the next epochs depend on beside the constructor's arguments and `losses`: arrays by name."""
+        """All that the next epochs depend on beside the constructor's arguments and `losses`: copies, by name."""
         arrays = {f"model.{name}": tensor for name, tensor in self.network.state_dict().items()}
         for number, moments in self._optimizer.state_dict()["state"].items():
             arrays |= {
@@ -180,12 +187,12 @@ class Training:
                 for name, moment in moments.items()
                 if moment is not None
             }
-        plain = {name: tensor.detach().cpu().numpy() for name, tensor in arrays.items()}
+        plain = {name: tensor.detach().cpu().numpy().copy() for name, tensor in arrays.items()}
         plateau = self._schedule.plateau
         plain["plateau"] = np.array([plateau.factor, plateau.best, plateau.waited])
         if self._stopping is not None:
             plain["stopping"] = np.array([self._stopping.best_loss, self._stopping.waited])
-            plain |= {f"best.{name}": tensor.cpu().numpy() for name, tensor in self._stopping.best.items()}
+            plain |= {f"best.{name}": tensor.cpu().numpy().copy() for name, tensor in self._stopping.best.items()}
         return plain
 
     def restore(self, state: Mapping[str, NDArray[Any]], losses: list[float]) -> None:

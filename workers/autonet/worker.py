@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bohb_service.workers.common.progress import Progress
 from bohb_service.workers.tabular.options import TableOptions
 from bohb_service.workers.tabular.rows import Fold
 from bohb_service.workers.tabular.worker import Effort, Report, TabularWorker, TrainedModel
@@ -103,7 +104,15 @@ class AutoNet(TabularWorker):
         find_device(self.network_options.device)
 
     def train(
-        self, config: Mapping[str, Any], effort: Effort, fold: Fold, *, seed: int, folder: Path, report: Report
+        self,
+        config: Mapping[str, Any],
+        effort: Effort,
+        fold: Fold,
+        *,
+        seed: int,
+        folder: Path,
+        report: Report,
+        progress: Progress,
     ) -> TrainedModel:
         """A network that learned from the training rows of a fold.
 
@@ -115,10 +124,12 @@ class AutoNet(TabularWorker):
             seed: Of all that is random.
             folder: Holds its checkpoint.
             report: Gets the prediction after each epoch that is trained now.
+            progress: Asked between epochs, and in those that are long; told how much was taken over.
 
         Raises:
             StudyError: A hyperparameter or the budget is wrong, or the device is missing.
             FloatingPointError: The training diverged.
+            Preempted: It had to end early; the epochs that are done are in the checkpoint.
         """
         from .course import train_network
 
@@ -134,4 +145,5 @@ class AutoNet(TabularWorker):
             path=folder / "checkpoint.bin",
             mark=mark,
             report=report,
+            progress=progress,
         )

@@ -44,7 +44,7 @@ def fingerprint(**facts: Any) -> str:
     return json.dumps({"format": _FORMAT, **facts}, sort_keys=True)
 
 
-def save_checkpoint(path: Path, mark: str, checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: Path, mark: str, checkpoint: Checkpoint, *, is_durable: bool = False) -> None:
     """Write the file, or leave the old one as it was: no reader ever finds half a file.
 
     An empty folder in its place, as of a file that was lost and is mounted into a container, is replaced.
@@ -53,6 +53,7 @@ def save_checkpoint(path: Path, mark: str, checkpoint: Checkpoint) -> None:
         path: Where to; the directory is made if need be.
         mark: The training's `fingerprint`.
         checkpoint: What to keep.
+        is_durable: Return only when the content is on the disk, for the machine is about to go down.
 
     Raises:
         OSError: The file cannot be written, or a folder that holds something is in its place.
@@ -68,6 +69,9 @@ def save_checkpoint(path: Path, mark: str, checkpoint: Checkpoint) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(content).digest())
             file.write(content)
+            if is_durable:
+                file.flush()
+                os.fsync(file.fileno())
         if path.is_dir() and not path.is_symlink():
             path.rmdir()
         Path(temporary).replace(path)

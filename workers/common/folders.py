@@ -4,12 +4,26 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bohb_service.errors import StudyError
 
 from .checks import OptionError
+
+
+def private_folder(path: Path) -> Path:
+    """The path of a folder for checkpoints, which is made for this user alone if that is possible.
+
+    A file in its place, or in that of the folder around it, is left alone and costs no evaluation: what then cannot be
+    kept there tells so itself.
+
+    Args:
+        path: The folder.
+    """
+    with suppress(FileExistsError, NotADirectoryError):
+        path.mkdir(mode=0o700, exist_ok=True)
+    return path
 
 
 @contextmanager

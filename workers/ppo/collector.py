@@ -1,10 +1,14 @@
 """Acts in the environments, for whole episodes or for a number of steps."""
 
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
 
-from .actor import Actor, Floats
+import numpy as np
+from numpy.typing import NDArray
+
+from .actor import Actions, Actor, Floats
 from .draws import Noise, episode_seed
-from .lanes import Indices, Lanes
+from .lanes import Indices, Lanes, Steps
 from .normalisation import Eyes
 from .rollout import Episode, Recorder, Rollout, Stretch
 
@@ -32,6 +36,8 @@ class Collector:
         self._episodes: Indices = np.full(count, -1)
         self._lengths: Indices = np.zeros(count, np.int64)
         self._totals = np.zeros(count)
+        # Of the episodes that run between two rollouts: what was done in them so far.
+        self._taken: list[list[Actions]] = [[] for _ in range(count)]
         self._n_begun = 0
 
     def collect_episodes(self, count: int, eyes: Eyes | None, max_steps: int) -> Rollout:
@@ -66,11 +72,62 @@ class Collector:
             self._begin(int(lane))
         return self._collect(eyes, count, None)
 
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Which episodes run now, between two rollouts, and how they came to where they are: arrays by name."""
+        numbers = len(self._actor.log_std)
+        none: Actions = np.zeros((0, numbers), np.float32) if numbers else np.zeros(0, np.int64)
+        running = [lane for lane in range(self._count) if self._episodes[lane] >= 0]
+        return {
+            "begun": np.asarray(self._n_begun),
+            "episodes": self._episodes.copy(),
+            "lengths": np.where(self._episodes >= 0, self._lengths, 0),
+            "taken": np.concatenate([none, *(part for lane in running for part in self._taken[lane])]),
+            "seen": self._observations[running].copy(),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> bool:
+        """Bring new lanes to where others were; whether that was possible.
+
+        No environment can be asked for its state. But an episode depends on its seed and its actions alone, so that it
+        is played again. One that does not come to the same observation is not repeatable.
+
+        Args:
+            state: What `state` of a collector with the same arguments has returned.
+        """
+        ends = np.cumsum(state["lengths"])
+        running = np.flatnonzero(state["episodes"] >= 0)
+        for lane, first, end in zip(running, (ends - state["lengths"])[running], ends[running], strict=True):
+            if not self._replay(int(lane), int(state["episodes"][lane]), state["taken"][first:end]):
+                return False
+        self._n_begun = int(state["begun"])
+        return np.array_equal(self._observations[running], state["seen"])
+
+    def _replay(self, lane: int, number: int, actions: Actions) -> bool:
+        """Play the beginning of an episode again; whether it has not ended meanwhile."""
+        self._n_begun = number
+        self._begin(lane)
+        self._taken[lane].append(actions)
+        only = np.array([lane])
+        for index in range(len(actions)):
+            self._noise.take(only)
+            steps = self._lanes.step(only, actions[index : index + 1])
+            self._note(only, steps)
+            if steps.terminated[0] or steps.truncated[0]:
+                return False
+        return True
+
+    def _note(self, lanes: Indices, steps: Steps) -> None:
+        """Take note of what a step in some lanes has led to."""
+        self._observations[lanes] = steps.observations
+        self._lengths[lanes] += 1
+        self._totals[lanes] += steps.rewards
+
     def _begin(self, lane: int) -> None:
         number, self._n_begun = self._n_begun, self._n_begun + 1
         self._observations[lane] = self._lanes.reset(lane, episode_seed(self._seed, number))
         self._noise.begin(lane, number)
         self._episodes[lane], self._lengths[lane], self._totals[lane] = number, 0, 0.0
+        self._taken[lane] = []
 
     def _collect(self, eyes: Eyes | None, max_steps: int, last: int | None) -> Rollout:
         """Steps until there are enough of them, or until no episode runs; episodes from `last` on do not begin."""
@@ -95,9 +152,7 @@ class Collector:
             actions = self._actor.sample(seen, self._noise.take(now))
             steps = self._lanes.step(now, actions)
             recorder.write(now, observations, actions, steps.rewards)
-            self._observations[now] = steps.observations
-            self._lengths[now] += 1
-            self._totals[now] += steps.rewards
+            self._note(now, steps)
             left -= len(now)
             over = steps.terminated | steps.truncated
             if not over.any():
@@ -111,6 +166,8 @@ class Collector:
                     self._begin(lane)
             active = np.flatnonzero(self._episodes >= 0)
         for index in active:
-            stretch(int(index), is_terminated=False)
+            lane = int(index)
+            self._taken[lane].append(recorder.actions(lane, int(first[lane])))
+            stretch(lane, is_terminated=False)
         stretches.sort(key=lambda each: each.episode)
         return recorder.rollout(episodes, stretches)

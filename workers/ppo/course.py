@@ -1,7 +1,9 @@
 """The episodes of a trial so far, when it is over, and what has come out of it."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,9 +83,31 @@ class Course:
         for episode in rollout.episodes:
             if self.options.loss == "episodes" and self.is_over:
                 break
-            self._counted.append(episode)
-            if not self._detector.is_solved:
-                self._detector.take(episode.total)
+            self._count(episode)
+
+    def _count(self, episode: Episode) -> None:
+        self._counted.append(episode)
+        if not self._detector.is_solved:
+            self._detector.take(episode.total)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What has been so far of a trial that is not over: arrays by name."""
+        return {
+            "steps": np.asarray(self.n_steps),
+            "numbers": np.array([episode.number for episode in self._counted], np.int64),
+            "returns": np.array([episode.total for episode in self._counted], np.float64),
+            "lengths": np.array([episode.length for episode in self._counted], np.int64),
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go on, in a new course of the same task, from where another one was.
+
+        Args:
+            state: What `state` returned.
+        """
+        self.n_steps = int(state["steps"])
+        for values in zip(*(state[name].tolist() for name in ("numbers", "returns", "lengths")), strict=True):
+            self._count(Episode(*values))
 
     def diverge(self) -> None:
         """Take note that the agent's weights are no numbers any more, so that it will never solve the task.

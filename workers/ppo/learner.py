@@ -1,6 +1,7 @@
 """Proximal policy optimisation: policy and value network, and how they learn from a rollout."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -86,6 +87,33 @@ class Learner:
     def is_finite(self) -> bool:
         """Whether all weights are numbers."""
         return bool(torch.isfinite(self._policy.parameters).all() and torch.isfinite(self._baseline.parameters).all())
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that the next updates depend on, once there was one: arrays by name."""
+        parts = {
+            f"{part}.{name}": array for part, owner in self._parts().items() for name, array in owner.state().items()
+        }
+        return {**parts, "updates": np.asarray(self.n_updates)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Put a new learner where another one, made with the same arguments, was.
+
+        Args:
+            state: What `state` returned.
+        """
+        for part, owner in self._parts().items():
+            prefix = f"{part}."
+            own = {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+            owner.restore(own)
+        self.n_updates = int(state["updates"])
+
+    def _parts(self) -> dict[str, Optimiser | Moments]:
+        return {
+            "policy": self._policy_optimiser,
+            "baseline": self._baseline_optimiser,
+            "observations": self._observations,
+            "sums": self._sums,
+        }
 
     def update(self, rollout: Rollout) -> None:
         """Learn from a rollout that `actor` has collected with `eyes` as they are.

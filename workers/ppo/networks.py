@@ -1,10 +1,13 @@
 """Networks that learn, with gradients by hand: for nets and batches as small as these, autograd is most of the time."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .actor import Layers, activate
@@ -122,6 +125,9 @@ def _through(activation: str, activated: Tensor, slope: Tensor) -> None:
     slope.mul_(1 - activated * activated if activation == "tanh" else activated > 0)
 
 
+_PARAMETERS = "parameters"
+
+
 class Optimiser:
     """Changes a network's parameters along its gradient.
 
@@ -139,8 +145,25 @@ class Optimiser:
         else:
             self._optimiser = torch.optim.RMSprop([network.parameters], learning_rate)
         assert network.parameters.grad is not None
-        self._gradient = network.parameters.grad
+        self._parameters, self._gradient = network.parameters, network.parameters.grad
         self._max_norm = max_norm
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The parameters, and what the next steps depend on, once there was a step: copies, by name."""
+        moments = self._optimiser.state_dict()["state"][0]
+        arrays = {name: torch.as_tensor(moment).numpy().copy() for name, moment in moments.items()}
+        return {_PARAMETERS: self._parameters.numpy().copy(), **arrays}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Put a new network and its optimiser where others, made with the same arguments, were.
+
+        Args:
+            state: What `state` returned.
+        """
+        arrays = {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
+        self._parameters.copy_(arrays.pop(_PARAMETERS))
+        groups = self._optimiser.state_dict()["param_groups"]
+        self._optimiser.load_state_dict({"state": {0: arrays}, "param_groups": groups})
 
     def step(self) -> None:
         """One step along the gradient."""

@@ -1,6 +1,8 @@
 """Running mean and deviation of what an agent has seen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +46,18 @@ class Moments:
         self.variance = (squares + difference**2 * self.count * count / total) / total
         self.mean = self.mean + difference * count / total
         self.count = total
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Arrays by name."""
+        return {"mean": self.mean, "variance": self.variance, "count": np.asarray(self.count)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Become what another one was.
+
+        Args:
+            state: What `state` returned.
+        """
+        self.mean, self.variance, self.count = state["mean"], state["variance"], int(state["count"])
 
     @property
     def deviation(self) -> FloatArray:

@@ -114,6 +114,16 @@ class Recorder:
         self._rewards[rows, lanes] = rewards
         self.rows[lanes] = rows + 1
 
+    def actions(self, lane: int, first: int) -> Actions:
+        """What was done in a lane, from a row on, shape ``(n,)`` or ``(n, actions)``; a copy.
+
+        Args:
+            lane: Its number.
+            first: The row.
+        """
+        taken: Actions = self._actions[first : self.rows[lane], lane].copy()
+        return taken
+
     def rollout(self, episodes: Sequence[Episode], stretches: Sequence[Stretch]) -> Rollout:
         """All rows, in the order of the stretches.
 

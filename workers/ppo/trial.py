@@ -1,20 +1,24 @@
 """One trial: a fresh agent learns until the task is solved, or for a fixed number of steps."""
 
+from bohb_service.workers.common.progress import Progress
 from bohb_service.workers.common.surroundings import torch_threads
+from bohb_service.workers.common.unfinished import Unfinished
 
-from .collector import Collector
 from .copies import open_lanes
-from .course import Course, Trial
+from .course import Trial
+from .going import Going, lane_count
 from .hyperparameters import Hyperparameters
-from .learner import Learner
-from .options import PPOOptions
-from .rollout import Rollout
 from .task import Task
 
-_LANES_OF_STEPS = 8
 
-
-def run_trial(parameters: Hyperparameters, task: Task, seed: int) -> Trial:
+def run_trial(
+    parameters: Hyperparameters,
+    task: Task,
+    seed: int,
+    *,
+    progress: Progress | None = None,
+    unfinished: Unfinished | None = None,
+) -> Trial:
     """A fresh agent's trial.
 
     With the loss ``episodes`` it ends with the first episode, in the order that counts, at which the mean return of
@@ -26,43 +30,33 @@ def run_trial(parameters: Hyperparameters, task: Task, seed: int) -> Trial:
         parameters: Of the agent.
         task: What it has to do.
         seed: Of all that is random.
+        progress: Asked between updates, if there is a file for what is unfinished; told which part of the steps was
+            taken over.
+        unfinished: Where the trial goes on from, if it had to leave before.
 
     Raises:
         StudyError: The environment cannot be used; or no episode ends within the steps of a trial.
         FloatingPointError: The training diverged, where the loss is not the number of episodes.
+        Preempted: It had to end early; the trial is kept as it is.
     """
-    count = _lane_count(parameters, task.options)
-    lanes = open_lanes(task.options, task.interface, count)
+    progress = progress or Progress()
+    lanes = open_lanes(task.options, task.interface, lane_count(parameters, task.options))
     try:
         with torch_threads(task.options.threads):
-            learner = Learner(parameters, task.interface, seed)
-            collector = Collector(lanes, count, learner.actor, task.interface.observations, seed)
-            course = Course(task)
-            while True:
-                rollout = _rollout(collector, learner, parameters, course)
-                course.take(rollout)
-                # The agent that has solved the task is the one to keep; what takes a number of steps learns from all.
-                if course.is_over and task.options.loss == "episodes":
-                    break
-                learner.update(rollout)
-                if not learner.is_finite:
-                    course.diverge()
-                if course.is_over:
-                    break
-            return course.trial(learner.agent())
+            going = Going(parameters, task, seed, lanes)
+            resumed = 0
+            if unfinished is not None and (state := unfinished.load()) is not None:
+                if going.restore(state):
+                    resumed = going.course.n_steps
+                else:
+                    going = Going(parameters, task, seed, lanes)
+            while going.go_on():
+                if unfinished is not None and progress.must_leave():
+                    unfinished.leave(going.state())
+            trial = going.course.trial(going.learner.agent())
     finally:
         lanes.close()
-
-
-def _lane_count(parameters: Hyperparameters, options: PPOOptions) -> int:
-    if options.update_unit == "steps":
-        return min(options.n_envs or _LANES_OF_STEPS, parameters.rollout_steps)
-    return min(options.n_envs or parameters.batch_size, parameters.batch_size)
-
-
-def _rollout(collector: Collector, learner: Learner, parameters: Hyperparameters, course: Course) -> Rollout:
-    """What the next update learns from."""
-    if course.options.update_unit == "episodes":
-        n = min(parameters.batch_size, course.episodes_left)
-        return collector.collect_episodes(n, learner.eyes, course.steps_left)
-    return collector.collect_steps(min(parameters.rollout_steps, course.steps_left), learner.eyes)
+    progress.took_over(resumed, trial.n_steps)
+    if unfinished is not None:
+        unfinished.drop()
+    return trial

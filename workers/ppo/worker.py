@@ -15,7 +15,9 @@ from bohb_service.worker.plain import to_plain
 from bohb_service.workers.common.checkpoint import fingerprint
 from bohb_service.workers.common.draws import derived_seed
 from bohb_service.workers.common.folders import check_folder_option
+from bohb_service.workers.common.progress import Preempted, Progress
 from bohb_service.workers.common.shown import shown
+from bohb_service.workers.common.unfinished import Unfinished
 from bohb_service.workers.common.whole import whole_number
 
 from .hyperparameters import Hyperparameters
@@ -39,7 +41,8 @@ class PPO(Worker):
     """Agents for an environment; the loss is the mean over independent trials, each with a fresh agent.
 
     The budget is the number of trials. Trial t of a configuration always has the same seed, so that a configuration
-    that gets a larger budget keeps the trials that are done, and runs only those that are missing.
+    that gets a larger budget keeps the trials that are done, and runs only those that are missing. A trial that was
+    preempted goes on after its last update.
 
     Args:
         **options: `PPOOptions`.
@@ -97,20 +100,30 @@ class PPO(Worker):
         check_folder_option("model", self.ppo_options.model, AGENT.facts)
         _ = self.task
 
-    def train(self, parameters: Hyperparameters, seed: int) -> "Trial":
+    def train(
+        self,
+        parameters: Hyperparameters,
+        seed: int,
+        *,
+        progress: Progress | None = None,
+        unfinished: Unfinished | None = None,
+    ) -> "Trial":
         """One trial.
 
         Args:
             parameters: Of the agent.
             seed: Of all that is random.
+            progress: As for `run_trial`.
+            unfinished: As for `run_trial`.
 
         Raises:
             StudyError: The environment cannot be used, or no episode ends.
             FloatingPointError: The training diverged.
+            Preempted: It had to end early; the trial is kept as it is.
         """
         from .trial import run_trial
 
-        return run_trial(parameters, self.task, seed)
+        return run_trial(parameters, self.task, seed, progress=progress, unfinished=unfinished)
 
     def compute(self, config: Mapping[str, Any], budget: float, context: EvaluationContext) -> Mapping[str, Any]:
         """The mean loss of as many trials as the budget says.
@@ -130,18 +143,24 @@ class PPO(Worker):
             StudyError: The budget is no number of trials, or the environment cannot be used.
             SpaceError: A hyperparameter is wrong.
             FloatingPointError: A training diverged.
+            Preempted: The machine is to be taken away; what was done is kept in the directory.
         """
         began = time.perf_counter()
         parameters = self._parameters(config)
-        trials, n_run = [], 0
+        trials, n_run, spared = [], 0, 0.0
         kept: dict[str, Any] = {}
-        for number in range(_whole_trials(budget)):
-            trial, told = self._trial(parameters, number, context)
+        count = _whole_trials(budget)
+        for number in range(count):
+            progress = Progress(lambda: context.preempted)
+            trial, told = self._trial(parameters, number, context, progress)
             trials.append(trial)
             n_run += told is not None
             kept |= told or {}
             context.report(number + 1, _mean_loss(trials))
-        context.continued_from = float(len(trials) - n_run)
+            spared += progress.spared(1.0)
+            if number + 1 < count and progress.must_leave():
+                raise Preempted(f"the machine is to be taken away after {number + 1} of {count} trials")
+        context.continued_from = spared
         info = {
             "all_runs": [trial.loss for trial in trials],
             "solved": sum(trial.is_solved for trial in trials),
@@ -166,11 +185,17 @@ class PPO(Worker):
 
         Returns:
             ``model``, the folder that `load` reads; the losses; ``agent_return``, the mean return of that agent.
+
+        Raises:
+            Preempted: The machine is to be taken away; what was done is kept in the directory.
         """
         from .play import mean_return
 
         parameters, count = self._parameters(config), _whole_trials(budget)
-        fresh = [self._trial(parameters, _FRESH + number, context)[0] for number in range(count)]
+        fresh = [
+            self._trial(parameters, _FRESH + number, context, Progress(lambda: context.preempted))[0]
+            for number in range(count)
+        ]
         best = min(fresh, key=lambda trial: trial.loss)
         path = Path(self.ppo_options.model or context.directory / "model").absolute()
         best.agent.save(path, {"config": to_plain(config, "config"), "env": self.ppo_options.env, "loss": best.loss})
@@ -208,7 +233,7 @@ class PPO(Worker):
         return Hyperparameters.from_config(given, self.ppo_options.fixed)
 
     def _trial(
-        self, parameters: Hyperparameters, number: int, context: EvaluationContext
+        self, parameters: Hyperparameters, number: int, context: EvaluationContext, progress: Progress
     ) -> "tuple[Trial, Mapping[str, Any] | None]":
         """A trial of the configuration; and what `keep_trial` tells of it, or None if it had been kept before."""
         from .kept import keep_trial, load_trial
@@ -219,8 +244,10 @@ class PPO(Worker):
         activations = (parameters.activation_1, parameters.activation_2)
         trial = load_trial(path, mark, activations, self.task.interface)
         if trial is not None:
+            progress.took_over(1, 1)
             return trial, None
-        trial = self.train(parameters, seed)
+        unfinished = Unfinished(context.directory / f"unfinished-{number}.bin", mark)
+        trial = self.train(parameters, seed, progress=progress, unfinished=unfinished)
         return trial, keep_trial(path, mark, trial)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from bohb_service.workers.common.checkpoint import Checkpoint, keep_checkpoint, load_checkpoint
 from bohb_service.workers.common.draws import derived_seed
+from bohb_service.workers.common.progress import Progress, never
 from bohb_service.workers.common.surroundings import torch_threads
+from bohb_service.workers.common.unfinished import Unfinished
 from bohb_service.workers.tabular.rows import Fold
 from bohb_service.workers.tabular.worker import Effort
 
@@ -28,6 +31,8 @@ from .target_scale import TargetScale, residual_variance
 
 _START, _NOISE, _ROWS = range(3)
 """Purposes of random numbers."""
+
+_UNFINISHED = "unfinished.bin"
 
 
 class Chains:
@@ -70,17 +75,25 @@ class Chains:
         self.kept: dict[int, NDArray[np.float64]] = {}
         """Positions by the number of steps before them, each of shape ``(chains, size)``."""
 
-    def run(self, until: int, adapting: int) -> None:
+    def run(self, until: int, adapting: int, must_leave: Callable[[], bool] = never) -> None:
         """Go on until so many steps are done, those before included.
 
         Args:
             until: Number of steps.
             adapting: How many of them, the first ones, adapt the scales.
+            must_leave: Asked between two steps whether to end early.
 
         Raises:
             FloatingPointError: A chain has diverged.
         """
-        self.kept |= draw(self.sampler, self._gradient, until=until, adapting=adapting, keep_every=self._keep_every)
+        self.kept |= draw(
+            self.sampler,
+            self._gradient,
+            until=until,
+            adapting=adapting,
+            keep_every=self._keep_every,
+            must_leave=must_leave,
+        )
 
     def forget(self, steps: float) -> None:
         """Drop the positions of the first steps.
@@ -99,7 +112,7 @@ class Chains:
             "kept": np.stack([*self.kept.values()]) if self.kept else np.empty((0, *chains)),
         }
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from a state of chains that were made with the same arguments.
 
         Args:
@@ -127,6 +140,7 @@ def sample_networks(
     seed: int,
     path: Path | None = None,
     mark: str = "",
+    progress: Progress | None = None,
 ) -> SampledNetworks:
     """The networks of a fold.
 
@@ -138,22 +152,33 @@ def sample_networks(
         seed: Of all that is random, in ``[0, 2**31)``.
         path: The checkpoint; None for none.
         mark: Of the checkpoint.
+        progress: Asked between steps, if there is a checkpoint; told how many steps were taken over.
 
     Raises:
         StudyError: The budget is not one of the fidelity, or ends within the adaptation.
         FloatingPointError: A chain has diverged.
+        Preempted: It had to end early; the chains are kept as they are, for the same number of steps.
     """
+    progress = progress or Progress()
     steps = steps_of(effort, options)
+    unfinished = None if path is None else Unfinished(path.with_name(_UNFINISHED), f"{mark} for {steps} steps")
     adapting = adapting_steps(parameters, steps, options)
     with torch_threads(options.threads, "sklearn.linear_model"):
         began = time.perf_counter()
         chains = Chains(parameters, fold, options, seed)
-        resumed = _resume(chains, None if path is None else load_checkpoint(path, mark, 1), steps, adapting, options)
+        if unfinished is not None and (state := unfinished.load()) is not None:
+            chains.restore(state)
+        elif path is not None:
+            _resume(chains, load_checkpoint(path, mark, 1), steps, adapting, options)
+        resumed = chains.sampler.steps
+        progress.took_over(resumed, steps)
         # In the published way a longer budget adapts for longer: only what comes before the first sample goes on.
-        chains.run(adapting if options.adaptation == "budget" else steps, adapting)
+        _run(chains, adapting if options.adaptation == "budget" else steps, adapting, progress, unfinished)
         chains.forget(parameters.burn_in * steps)
         info = _keep(path, mark, chains, is_new=chains.sampler.steps > resumed)
-        chains.run(steps, adapting)
+        _run(chains, steps, adapting, progress, unfinished)
+        if unfinished is not None:
+            unfinished.drop()
         info |= {
             "steps_run": steps - resumed,
             "steps_resumed": resumed,
@@ -173,13 +198,21 @@ def mark_of(parameters: Hyperparameters, options: SamplingOptions) -> dict[str, 
     return facts
 
 
-def _resume(chains: Chains, checkpoint: Checkpoint | None, steps: int, adapting: int, options: SamplingOptions) -> int:
-    """Put the chains where the checkpoint is, if it is not beyond what is allowed; return its steps."""
+def _run(chains: Chains, until: int, adapting: int, progress: Progress, unfinished: Unfinished | None) -> None:
+    """Go on until so many steps are done, or leave the chains for another attempt."""
+    if unfinished is None:
+        chains.run(until, adapting)
+        return
+    chains.run(until, adapting, progress.must_leave)
+    if progress.leaves:
+        unfinished.leave(chains.state())
+
+
+def _resume(chains: Chains, checkpoint: Checkpoint | None, steps: int, adapting: int, options: SamplingOptions) -> None:
+    """Put the chains where the checkpoint is, if it is not beyond what is allowed."""
     most = adapting if options.adaptation == "budget" else steps
-    if checkpoint is None or int(checkpoint.arrays["steps"]) > most:
-        return 0
-    chains.restore(dict(checkpoint.arrays))
-    return chains.sampler.steps
+    if checkpoint is not None and int(checkpoint.arrays["steps"]) <= most:
+        chains.restore(checkpoint.arrays)
 
 
 def _keep(path: Path | None, mark: str, chains: Chains, *, is_new: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bohb_service.workers.common.checks import named_as_arguments, number
 from bohb_service.workers.common.draws import LARGEST_SEED
+from bohb_service.workers.common.progress import never
 
 from .noise import noise_variance
 
@@ -161,7 +162,13 @@ def gradient_of(potential: Potential) -> Gradient:
 
 
 def draw(
-    sampler: Sampler, gradient: Gradient, *, until: int, adapting: int = 0, keep_every: int = 1
+    sampler: Sampler,
+    gradient: Gradient,
+    *,
+    until: int,
+    adapting: int = 0,
+    keep_every: int = 1,
+    must_leave: Callable[[], bool] = never,
 ) -> dict[int, NDArray[np.float64]]:
     """Positions of the chains, each of shape ``(chains, d)``, by their number of steps; none while the scales adapt.
 
@@ -171,6 +178,7 @@ def draw(
         until: Number of steps, those before included.
         adapting: How many of them, the first ones, adapt the scales.
         keep_every: The position is kept when the number of steps is a multiple of it.
+        must_leave: Asked between two steps whether to end early; `draw` goes on from there when it is called again.
 
     Raises:
         ValueError: A number of steps is none.
@@ -190,4 +198,6 @@ def draw(
             )
         if is_kept and sampler.steps > adapting:
             kept[sampler.steps] = sampler.position.numpy().copy()
+        if sampler.steps < until and must_leave():
+            break
     return kept

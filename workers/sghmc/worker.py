@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bohb_service.workers.common.checks import OptionError
+from bohb_service.workers.common.progress import Progress
 from bohb_service.workers.common.surroundings import no_warnings
 from bohb_service.workers.tabular.columns import FloatArray
 from bohb_service.workers.tabular.options import TableOptions
@@ -107,7 +108,15 @@ class SGHMC(TabularWorker):
                 import arviz  # noqa: F401
 
     def train(
-        self, config: Mapping[str, Any], effort: Effort, fold: Fold, *, seed: int, folder: Path, report: Report
+        self,
+        config: Mapping[str, Any],
+        effort: Effort,
+        fold: Fold,
+        *,
+        seed: int,
+        folder: Path,
+        report: Report,
+        progress: Progress,
     ) -> TrainedModel:
         """Networks sampled from the posterior given the training rows of a fold.
 
@@ -118,6 +127,7 @@ class SGHMC(TabularWorker):
             seed: Of all that is random.
             folder: Holds the checkpoint.
             report: Gets the prediction at the end.
+            progress: Asked between steps; told how many steps were taken over.
 
         Returns:
             The networks; with several chains their info has ``r_hat`` and ``ess``, the worst ones of the predictions
@@ -126,6 +136,7 @@ class SGHMC(TabularWorker):
         Raises:
             StudyError: A hyperparameter or the budget is wrong.
             FloatingPointError: A chain has diverged.
+            Preempted: It had to end early; the chains are kept as they are.
         """
         from .course import mark_of, sample_networks
 
@@ -138,6 +149,7 @@ class SGHMC(TabularWorker):
             seed=seed,
             path=folder / "checkpoint.bin",
             mark=self.mark(config, fold, seed, **mark_of(parameters, options)),
+            progress=progress,
         )
         if len(fold.judge):
             report(steps_of(effort, options), networks.predict(fold.judge.features))

@@ -1,6 +1,7 @@
 """What evaluations leave in the directory of their configuration: predictions of folds, and whole evaluations.
 
-fold-K/prediction.bin      the fold's prediction, so that it is not computed again when more folds are asked for
+fold-K/prediction.bin      the fold's prediction, so that it is not computed again: when more folds are asked for, or
+                           after a preemption
 kept/BUDGET/               prediction.bin and model/, with the option `keep`
 """
 

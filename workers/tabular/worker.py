@@ -4,7 +4,7 @@ import contextlib
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -17,7 +17,8 @@ from bohb_service.worker.plain import to_plain
 from bohb_service.workers.common.checkpoint import fingerprint
 from bohb_service.workers.common.checks import OptionError
 from bohb_service.workers.common.draws import derived_seed
-from bohb_service.workers.common.folders import check_folder_option
+from bohb_service.workers.common.folders import check_folder_option, private_folder
+from bohb_service.workers.common.progress import Preempted, Progress
 from bohb_service.workers.common.shown import shown
 from bohb_service.workers.common.versions import versions
 from bohb_service.workers.common.whole import whole_number
@@ -37,7 +38,6 @@ Report = Callable[[float, FloatArray], None]
 _FULL = 100.0
 _LIBRARIES = ("numpy", "scikit-learn", "torch", "xgboost", "lightgbm")
 """Other versions of these compute other bits."""
-_RESUMED = "_resumed"  # ends the names under which targets tell what of a training was taken over
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class TabularWorker(Worker):
 
     Budgets that are done here for all targets: ``folds``, the number of folds judged on, of which those that were
     done at an earlier budget are not done again (unless evaluations are kept, for that needs their models); and
-    ``subsample``, the percentage of the training rows.
+    ``subsample``, the percentage of the training rows. Preemption ends an evaluation between two folds at the latest.
 
     Args:
         **options: `TableOptions`, and those of the target.
@@ -116,7 +116,15 @@ class TabularWorker(Worker):
 
     @abstractmethod
     def train(
-        self, config: Mapping[str, Any], effort: Effort, fold: Fold, *, seed: int, folder: Path, report: Report
+        self,
+        config: Mapping[str, Any],
+        effort: Effort,
+        fold: Fold,
+        *,
+        seed: int,
+        folder: Path,
+        report: Report,
+        progress: Progress,
     ) -> TrainedModel:
         """The model of one fold.
 
@@ -127,6 +135,10 @@ class TabularWorker(Worker):
             seed: Of all that is random, in ``[0, 2**31)``.
             folder: Private to configuration and fold; persists from budget to budget, for checkpoints.
             report: For the learning curve.
+            progress: Asked whether to end early, and told what was taken over from a checkpoint.
+
+        Raises:
+            Preempted: It had to end early; what was done is in the folder.
         """
 
     @cached_property
@@ -208,24 +220,29 @@ class TabularWorker(Worker):
         Raises:
             StudyError: The budget does not fit the fidelity.
             FloatingPointError: A prediction is not finite.
+            Preempted: The machine is to be taken away; what was done is kept in the directory.
         """
         began = time.perf_counter()
         config = to_plain(config, "config")
         effort, n_folds, percent = self._plan(budget)
         # A kept evaluation needs the models of all folds, not their predictions alone.
-        reuses = self.fidelity == "folds" and not self.table_options.keep
+        reuses = self.table_options.n_folds > 1 and not self.table_options.keep
         losses, predictions, members, infos = [], [], [], []
+        spared = 0.0
         kept: dict[str, Any] = {}
         for number in range(n_folds):
             fold = subsample(self.dataset.fold(number), percent, self.table_options.split_seed)
-            folder = context.directory / f"fold-{number}"
-            folder.mkdir(mode=0o700, exist_ok=True)
+            folder = private_folder(context.directory / f"fold-{number}")
             seed = derived_seed(context.seed, number)
-            mark = self.mark(config, fold, seed, options=dict(self.table_options.extra)) if reuses else ""
+            facts = {"options": dict(self.table_options.extra), "effort": asdict(effort)}
+            mark = self.mark(config, fold, seed, **facts) if reuses else ""
             prediction = load_fold(folder, mark) if reuses else None
-            if prediction is None:
+            progress = Progress(lambda: context.preempted)
+            if prediction is not None:
+                progress.took_over(1, 1)
+            else:
                 report = self._reporter(fold, context) if n_folds == 1 else _ignore
-                model = self.train(config, effort, fold, seed=seed, folder=folder, report=report)
+                model = self.train(config, effort, fold, seed=seed, folder=folder, report=report, progress=progress)
                 prediction = _checked(model.predict(fold.judge.features))
                 infos.append(dict(model.info))
                 members.append(Member(1 / n_folds, fold.encoder, model))
@@ -235,10 +252,10 @@ class TabularWorker(Worker):
             predictions.append(prediction)
             if n_folds > 1:
                 context.report(number + 1, float(np.mean(losses)))
-        if len(infos) < n_folds:
-            context.continued_from = float(n_folds - len(infos))
-        elif any(name.endswith(_RESUMED) and count for info in infos for name, count in info.items()):
-            context.continued_from = context.previous_budget or 0.0
+            spared += progress.spared(budget)
+            if number + 1 < n_folds and progress.must_leave():
+                raise Preempted(f"the machine is to be taken away after {number + 1} of {n_folds} folds")
+        context.continued_from = spared / n_folds
         if self.table_options.keep:
             save_evaluation(
                 context.directory,
@@ -265,14 +282,16 @@ class TabularWorker(Worker):
         Returns:
             ``model``, the folder that the target's ``load`` reads; with a test part also the losses there,
             ``test_error`` for a classification, and the baseline's.
+
+        Raises:
+            Preempted: The machine is to be taken away; what was done is kept in the directory.
         """
         config = to_plain(config, "config")
         effort, _, _ = self._plan(budget if self.fidelity != "subsample" else _FULL)
         fold, seed = self.dataset.final(), derived_seed(context.seed, 0)
-        folder = context.directory / "final"
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder, progress = private_folder(context.directory / "final"), Progress(lambda: context.preempted)
         began = time.perf_counter()
-        model = self.train(config, effort, fold, seed=seed, folder=folder, report=_ignore)
+        model = self.train(config, effort, fold, seed=seed, folder=folder, report=_ignore, progress=progress)
         train_s = time.perf_counter() - began
         path = Path(self.table_options.model or context.directory / "model").absolute()
         save_model(path, fold.task, [Member(1.0, fold.encoder, model)], self._facts(config, budget))
@@ -287,9 +306,8 @@ class TabularWorker(Worker):
             return told
         told |= self._judged(fold, model)
         default = self.default_configuration()
-        other = folder / "default"
-        other.mkdir(mode=0o700, exist_ok=True)
-        baseline = self.train(default, effort, fold, seed=seed, folder=other, report=_ignore)
+        other = private_folder(folder / "default")
+        baseline = self.train(default, effort, fold, seed=seed, folder=other, report=_ignore, progress=progress)
         return {**told, "baseline": {"name": "the default configuration", **self._judged(fold, baseline)}}
 
     def default_configuration(self) -> Mapping[str, Any]:

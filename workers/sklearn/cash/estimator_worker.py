@@ -9,6 +9,7 @@ import numpy as np
 
 from bohb_service.errors import SpaceError, StudyError
 from bohb_service.workers.common.checks import OptionError, one_of
+from bohb_service.workers.common.progress import Progress
 from bohb_service.workers.common.shown import shown
 from bohb_service.workers.common.whole import whole_number
 from bohb_service.workers.tabular.rows import Fold
@@ -98,7 +99,15 @@ class EstimatorWorker(TabularWorker):
         make_estimator(self._make, self._parameters(config, effort), self.table_options.task, seed=0)
 
     def train(
-        self, config: Mapping[str, Any], effort: Effort, fold: Fold, *, seed: int, folder: Path, report: Report
+        self,
+        config: Mapping[str, Any],
+        effort: Effort,
+        fold: Fold,
+        *,
+        seed: int,
+        folder: Path,
+        report: Report,
+        progress: Progress,
     ) -> TrainedModel:
         """The estimator, trained on a fold.
 
@@ -109,12 +118,13 @@ class EstimatorWorker(TabularWorker):
             seed: For each ``random_state`` that is not set.
             folder: Not used.
             report: Gets nothing.
+            progress: Not asked: there is no state that a training could go on from.
 
         Raises:
             SpaceError: A hyperparameter is no parameter of the estimator.
             StudyError: The estimator cannot be made, or the budget is no whole number.
         """
-        del folder, report
+        del folder, report, progress
         parameters = self._parameters(config, effort)
         from .training import Fitted
 

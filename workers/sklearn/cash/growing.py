@@ -1,15 +1,15 @@
 """Training an estimator by iterations, so that more of them continue from fewer."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bohb_service.workers.common.draws import derived_seed
-from bohb_service.workers.tabular.columns import FloatArray
+from bohb_service.workers.common.progress import never
 
 from .components import Iterations
+from .lesson import Lesson
+from .portions import MustLeave, fit_until, has_stopped
 
 _PATIENCE = 10
 """Passes over the rows without progress after which a training ends."""
@@ -18,29 +18,9 @@ _LEAST_PROGRESS = 1e-4
 """Least decrease of the loss, and least change of the weights relative to the largest, that counts as progress."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What an estimator learns.
-
-    Attributes:
-        features: Shape ``(n, d)``.
-        target: Numbers of classes or values, shape ``(n,)``.
-        weights: Of the rows; None for equal ones.
-        seed: Of what is drawn at random.
-    """
-
-    features: FloatArray
-    target: NDArray[Any]
-    weights: FloatArray | None
-    seed: int
-
-    @property
-    def arguments(self) -> dict[str, FloatArray]:
-        """What `fit` gets beside features and target."""
-        return {} if self.weights is None else {"sample_weight": self.weights}
-
-
-def grow(estimator: Any, iterations: Iterations, done: int, wanted: int, lesson: Lesson) -> int:
+def grow(
+    estimator: Any, iterations: Iterations, done: int, wanted: int, lesson: Lesson, *, must_leave: MustLeave = never
+) -> int:
     """Train until the estimator has had this many iterations.
 
     Args:
@@ -49,23 +29,23 @@ def grow(estimator: Any, iterations: Iterations, done: int, wanted: int, lesson:
         done: Iterations that it has had.
         wanted: Iterations that it shall have had.
         lesson: What it learns.
+        must_leave: Asked between two iterations, if it can go on from there.
 
     Returns:
-        How many it has had: fewer than wanted if it had learned before what there is to learn.
+        How many it has had: fewer than wanted if it had to leave, or had learned before what there is to learn.
     """
     if iterations.parameter is None:
-        return _pass_by_pass(estimator, done, wanted, lesson)
-    # One that stopped by itself would go on if it were asked for more, and differ from one that was asked at once.
-    if done and done < getattr(estimator, iterations.parameter):
-        return done
+        return _pass_by_pass(estimator, done, wanted, lesson, must_leave)
     if iterations.resumes:
-        estimator.set_params(warm_start=True)
+        # One that stopped by itself would go on if it were asked for more, and differ from one that was asked at once.
+        is_over = done and has_stopped(estimator)
+        return done if is_over else fit_until(estimator, iterations.parameter, wanted, lesson, must_leave)
     estimator.set_params(**{iterations.parameter: wanted})
-    estimator.fit(lesson.features, lesson.target, **lesson.arguments)
-    return int(getattr(estimator, "n_iter_", wanted))
+    lesson.teach(estimator)
+    return wanted
 
 
-def _pass_by_pass(estimator: Any, done: int, wanted: int, lesson: Lesson) -> int:
+def _pass_by_pass(estimator: Any, done: int, wanted: int, lesson: Lesson, must_leave: MustLeave) -> int:
     """Go over the rows once an iteration, each time in an order of its own."""
     arguments: dict[str, Any] = dict(lesson.arguments)
     if hasattr(estimator, "predict_proba") or hasattr(estimator, "decision_function"):
@@ -78,6 +58,8 @@ def _pass_by_pass(estimator: Any, done: int, wanted: int, lesson: Lesson) -> int
         estimator.partial_fit(lesson.features, lesson.target, **arguments)
         if hasattr(estimator, "coef_"):
             _note_change(estimator, before)
+        if number + 1 < wanted and must_leave():
+            return number + 1
     return wanted
 
 

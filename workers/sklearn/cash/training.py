@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bohb_service.workers.common.draws import derived_seed
+from bohb_service.workers.common.progress import never
 from bohb_service.workers.tabular.columns import Column, FloatArray
 from bohb_service.workers.tabular.rows import Rows
 from bohb_service.workers.tabular.splits import stratified_order
@@ -16,7 +17,9 @@ from bohb_service.workers.tabular.task import Task
 
 from .cleaning import build_cleaning
 from .components import Facts, Learner, Preprocessor
-from .growing import Lesson, grow
+from .growing import grow
+from .lesson import Lesson
+from .portions import MustLeave
 
 _CLEANING, _PREPROCESSOR, _LEARNER, _ROWS = range(4)
 """Purposes of random numbers."""
@@ -124,7 +127,14 @@ class Recipe:
         return max(1, ceil(self.learner.iterations.most * percent / 100 - 1e-6))
 
     def train(
-        self, rows: Rows, columns: tuple[Column, ...], task: Task, iterations: int, start: Fitted | None = None
+        self,
+        rows: Rows,
+        columns: tuple[Column, ...],
+        task: Task,
+        iterations: int,
+        start: Fitted | None = None,
+        *,
+        must_leave: MustLeave = never,
     ) -> Fitted:
         """The configuration, trained on these rows.
 
@@ -134,6 +144,7 @@ class Recipe:
             task: What is predicted.
             iterations: That the learner has in the end, those of `start` included; 0 if it is trained in one go.
             start: An earlier training on the same rows with fewer iterations, which is continued and changed.
+            must_leave: Asked between two iterations; the training has had fewer of them after a yes.
 
         Raises:
             FloatingPointError: A step makes values that are not finite.
@@ -176,6 +187,7 @@ class Recipe:
                 fitted.iterations,
                 iterations,
                 Lesson(features, target, weights, self._seed(_LEARNER)),
+                must_leave=must_leave,
             )
         return fitted
 

@@ -10,7 +10,9 @@ from bohb_service.errors import StudyError
 from bohb_service.suggestions import did_you_mean
 from bohb_service.workers.common.checkpoint import Checkpoint, keep_checkpoint, load_checkpoint
 from bohb_service.workers.common.checks import OptionError, names
+from bohb_service.workers.common.progress import Progress
 from bohb_service.workers.common.shown import shown
+from bohb_service.workers.common.unfinished import leave
 from bohb_service.workers.tabular.dataset import subsample
 from bohb_service.workers.tabular.options import TableOptions
 from bohb_service.workers.tabular.rows import Fold
@@ -128,7 +130,15 @@ class SklearnPipeline(TabularWorker):
         read_config(config, kind, learners, steps)
 
     def train(
-        self, config: Mapping[str, Any], effort: Effort, fold: Fold, *, seed: int, folder: Path, report: Report
+        self,
+        config: Mapping[str, Any],
+        effort: Effort,
+        fold: Fold,
+        *,
+        seed: int,
+        folder: Path,
+        report: Report,
+        progress: Progress,
     ) -> TrainedModel:
         """The configuration, trained on a fold.
 
@@ -139,11 +149,13 @@ class SklearnPipeline(TabularWorker):
             seed: Of all that is random.
             folder: For the checkpoint.
             report: Gets nothing: a point would cost a prediction for each of the iterations.
+            progress: Asked between iterations of learners that can go on from there; told how many were taken over.
 
         Raises:
             SpaceError: The configuration is none of the space.
             StudyError: The budget is no percentage.
             FloatingPointError: A step makes values that are not finite.
+            Preempted: It had to end early; the iterations that are done are in the checkpoint.
         """
         del report
         _check_percentage(effort)
@@ -154,24 +166,28 @@ class SklearnPipeline(TabularWorker):
             percent = max(effort.budget, 100 * _LEAST_ROWS / len(fold.train))
             part = subsample(fold, percent, self.table_options.split_seed)
         with quiet_single_thread():
-            return self._train(recipe, recipe.iterations(effort.budget), effort, part, folder)
+            return self._train(recipe, effort, part, folder, progress)
 
-    def _train(self, recipe: "Recipe", iterations: int, effort: Effort, fold: Fold, folder: Path) -> PipelineModel:
+    def _train(self, recipe: "Recipe", effort: Effort, fold: Fold, folder: Path, progress: Progress) -> PipelineModel:
+        iterations, path = recipe.iterations(effort.budget), folder / _CHECKPOINT
         mark = self.mark(recipe.config, fold, recipe.seed)
         resumes = recipe.learner.iterations is not None and recipe.learner.iterations.resumes
-        start = _resumed(folder, mark, iterations) if resumes else None
+        start = _resumed(path, mark, iterations) if resumes else None
         taken_over = 0 if start is None else start.iterations
-        fitted = recipe.train(fold.train, fold.encoder.columns, fold.task, iterations, start)
+        if resumes:
+            progress.took_over(taken_over, iterations)
+        fitted = recipe.train(
+            fold.train, fold.encoder.columns, fold.task, iterations, start, must_leave=progress.must_leave
+        )
+        if progress.leaves:
+            leave(path, mark, _checkpoint(fitted, fitted.iterations))
         info: dict[str, Any] = {"learner": recipe.learner.name, "rows": len(fold.train)}
         if recipe.learner.iterations is not None:
             info["iterations_trained"] = fitted.iterations - taken_over
             info["iterations_resumed"] = taken_over
         # After the largest budget there is nothing to go on to.
         if resumes and effort.fidelity != "full" and effort.budget < 100 and fitted.iterations > taken_over:
-            from .storage import dump
-
-            state = {_MODEL_STATE: np.frombuffer(dump(fitted), dtype=np.uint8)}
-            info |= keep_checkpoint(folder / _CHECKPOINT, mark, Checkpoint(np.zeros(iterations), state))
+            info |= keep_checkpoint(path, mark, _checkpoint(fitted, iterations))
         return PipelineModel(fitted, info)
 
     def _components(self, kind: Kind) -> tuple[Kind, tuple[Learner, ...], tuple[Preprocessor, ...]]:
@@ -185,11 +201,18 @@ def _check_percentage(effort: Effort) -> None:
         )
 
 
-def _resumed(folder: Path, mark: str, iterations: int) -> "Fitted | None":
+def _checkpoint(fitted: "Fitted", iterations: int) -> Checkpoint:
+    """A training for those to go on with that want so many iterations, or more."""
+    from .storage import dump
+
+    return Checkpoint(np.zeros(iterations), {_MODEL_STATE: np.frombuffer(dump(fitted), dtype=np.uint8)})
+
+
+def _resumed(path: Path, mark: str, iterations: int) -> "Fitted | None":
     """The training to go on with: one with as many iterations or fewer."""
     from .storage import restore
 
-    checkpoint = load_checkpoint(folder / _CHECKPOINT, mark, iterations)
+    checkpoint = load_checkpoint(path, mark, iterations)
     return None if checkpoint is None else restore(checkpoint.arrays[_MODEL_STATE].tobytes())
 
 

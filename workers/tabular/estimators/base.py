@@ -205,7 +205,7 @@ class TabularEstimator(TableEstimator):
             library = best_evaluated(self.run_, len(truth))
             load = outward_reader(self.load_saved, table, self._task)
             size, loss = self.ensemble_size, METRICS[self._metric].loss
-            self.members_ = choose(library, truth, loss, load, size=size, seed=seed) if library else ()
+            self.members_ = choose(library, truth, loss, load, size=size, seed=seed)
         if not self.members_:
             warnings.warn(fitted.why_nothing(self.run_), FitFailedWarning, stacklevel=2)
         self.model_ = combined(self.members_, table, self._task)

@@ -4,6 +4,7 @@ A worker with the option ``keep: true`` leaves, in ``configurations/NUMBER/kept/
 predictions of each evaluation for the rows that it was judged on, and its model.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from bohb_service.errors import StudyError
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.results.rows import TrialResult
 from bohb_service.results.run import Run, load_run
@@ -104,18 +106,34 @@ def choose(
 ) -> tuple[Chosen, ...]:
     """The members of the ensemble, heaviest first; see `select_ensemble`.
 
+    A model that is damaged is left out, with a warning, and the others are chosen as if it had never been there.
+
     Args:
-        library: At least one model.
+        library: The models to choose from.
         target: Of the rows judged on.
         loss: The metric's.
         load: Reads a model; only those of the members are read.
         size: Number of rounds.
         seed: Of the choice among equals.
+
+    Returns:
+        Nothing if there is no model, or none that is whole.
     """
-    weights = select_ensemble([entry.prediction for entry in library], target, loss, size=size, seed=seed)
-    members = [
-        Chosen(entry.trial, float(weight), load(entry.folder))
-        for entry, weight in zip(library, weights, strict=True)
-        if weight > 0
-    ]
-    return tuple(sorted(members, key=lambda member: -member.weight))
+    models: dict[Path, SavedModel] = {}
+    while library:
+        weights = select_ensemble([entry.prediction for entry in library], target, loss, size=size, seed=seed)
+        members = [(entry, float(weight)) for entry, weight in zip(library, weights, strict=True) if weight > 0]
+        damaged = set()
+        for entry, _ in members:
+            if entry.folder in models:
+                continue
+            try:
+                models[entry.folder] = load(entry.folder)
+            except StudyError as error:
+                damaged.add(entry.folder)
+                warnings.warn(f"trial {entry.trial.trial} is left out of the ensemble: {error}", stacklevel=3)
+        if not damaged:
+            chosen = [Chosen(entry.trial, weight, models[entry.folder]) for entry, weight in members]
+            return tuple(sorted(chosen, key=lambda member: -member.weight))
+        library = [entry for entry in library if entry.folder not in damaged]
+    return ()

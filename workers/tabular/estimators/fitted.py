@@ -177,6 +177,8 @@ def why_nothing(run: Run) -> str:
     groups = run.failures()
     if groups:
         return f"nothing was learned: all {run.count(TrialState.FAILED)} evaluations failed, e.g. {groups[0].message}"
+    if run.count(TrialState.COMPLETED):
+        return f"nothing was learned: no evaluation in {run.directory} has a whole model; take another run_dir"
     return "nothing was learned: no evaluation was completed in time; raise time_limit, or lower max_budget"
 
 
