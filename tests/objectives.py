@@ -3,6 +3,7 @@
 Nothing heavy is imported at the top: a process that loads one of these starts in a fraction of a second.
 """
 
+import contextlib
 import ctypes
 import math
 import os
@@ -241,6 +242,23 @@ class Misbehaves(OfTwoFloats):
     def raises_when_preempted(self):
         self.saves_when_preempted()
         raise InterruptedError("no time left")
+
+    def needs_a_program(self):
+        """Fail as soon as a program that was started ends."""
+        with subprocess.Popen(["sleep", "300"]) as program:
+            self.leave_trace("program", program.pid)
+            code = program.wait()
+        raise ChildProcessError(f"the program ended with {code}")
+
+    def crashes_without_its_program(self):
+        with contextlib.suppress(ChildProcessError):
+            self.needs_a_program()
+        os.abort()
+
+    def dies_of_termination(self):
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self.leave_trace("program", os.getpid())
+        time.sleep(60)
 
     def terminates_what_it_starts(self):
         """Terminate a program and a forked copy of this process; tells the signals that ended them."""

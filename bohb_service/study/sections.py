@@ -174,6 +174,8 @@ LABEL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 MIN_BUDGET = "min_budget"
 """The key of a rule of needs that is no name of a need."""
 
+_COUNTED = {"gpu": "devices", "cpus": "cores", "memory_mb": "MiB"}
+
 
 def check_needs(value: Any) -> Any:
     """A list of rules from one rule or a list of them.
@@ -193,6 +195,8 @@ def check_needs(value: Any) -> Any:
             is_number = isinstance(need, int | float) and not isinstance(need, bool) and 0 <= need < math.inf
             if not is_number and (name == MIN_BUDGET or not isinstance(need, str)):
                 raise ValueError(f"needs {show(need)} of {name!r}; write a number from 0 on, or a text for a label")
+            if not is_number and name in _COUNTED:
+                raise ValueError(f"needs {show(need)} of {name!r}; write how many {_COUNTED[name]}, as a number alone")
     return [dict(rule) for rule in rules]
 
 

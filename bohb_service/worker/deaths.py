@@ -3,7 +3,7 @@
 import signal
 from dataclasses import dataclass
 
-from bohb_service.scheduler.outcomes import Curve, Failed, Released
+from bohb_service.scheduler.outcomes import Completed, Curve, Failed, Outcome, Released
 from bohb_service.worker.events import Broken
 from bohb_service.worker.verdicts import shorten
 
@@ -27,6 +27,7 @@ _FROM_OUTSIDE = frozenset(
         signal.SIGUSR2,
     }
 )
+_LIMITS = frozenset({"timeout", "memory"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,22 @@ def explain_death(
     if number in _FROM_OUTSIDE:
         return Released("lost", f"the objective's process was killed from outside ({name})")
     return Failed("crash", f"{_FAULTS.get(number, 'killed')} ({name})", detail, seconds, curve)
+
+
+def excuse_preempted(outcome: Outcome, preemption: str) -> Outcome:
+    """The outcome of an evaluation that ran when its worker heard that its machine is taken away.
+
+    Batch systems tell all processes of a job: programs that the evaluation has started end, and it fails for that. So
+    a failure is nobody's, and neither is a death; only limits of the study are passed by nobody else.
+
+    Args:
+        outcome: How it ended.
+        preemption: What the worker heard, for people.
+    """
+    is_its_own = isinstance(outcome, Failed) and outcome.reason in _LIMITS
+    if isinstance(outcome, Completed) or is_its_own or (isinstance(outcome, Released) and outcome.reason != "lost"):
+        return outcome
+    return Released("preempted", f"{preemption}; then {outcome.reason}: {outcome.message}")
 
 
 def signal_name(number: int) -> str:

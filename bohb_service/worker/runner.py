@@ -12,6 +12,7 @@ from bohb_service.rpc.messages import FAULT, Answer, Registration, Report, Worke
 from bohb_service.scheduler.outcomes import Released
 from bohb_service.scheduler.replies import Job
 from bohb_service.worker.conversation import Conversation
+from bohb_service.worker.deaths import excuse_preempted
 from bohb_service.worker.events import (
     Broken,
     Dropped,
@@ -283,6 +284,7 @@ class WorkerRunner:
                 case Reported(lease, step, loss):
                     self._outbox.report(Report(lease, step, loss))
                 case Finished(job, outcome, n_bytes):
+                    outcome = excuse_preempted(outcome, self._preemption) if self._signals.was_terminated else outcome
                     self._giving_back.discard(job.lease)
                     self._outbox.add(job.lease, outcome, n_bytes)
                     self._job_s = 0.0 if isinstance(outcome, Released) else outcome.seconds

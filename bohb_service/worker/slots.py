@@ -52,9 +52,8 @@ def plan_slots(n_slots: int, per_device: int, name: str, given: Mapping[str, Lab
             f"--slots {n_slots}: {_plural(len(devices), 'device')} with {_plural(per_device, 'slot')} each; "
             f"ask for at most {n_places}, or let slots share a device with --slots-per-gpu"
         )
-    whole = own_labels(given)
-    share = {label: int(amount) // n_slots for label, amount in whole.items() if isinstance(amount, int | float)}
-    labels = {"gpu": min(1, len(devices)), "cpus": max(1, share["cpus"]), "memory_mb": share["memory_mb"], **given}
+    shares = {label: int(amount) // n_slots for label, amount in own_labels(given).items() if label not in given}
+    labels = {**shares, "gpu": min(1, len(devices)), "cpus": max(1, shares.get("cpus", 1)), **given}
     return [
         Slot(f"{name}.{number}", devices[number % len(devices)] if devices else None, labels)
         for number in range(n_slots)

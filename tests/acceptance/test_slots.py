@@ -46,3 +46,11 @@ def test_more_slots_than_devices_are_refused_in_one_line(run_cli, tmp_path):
     assert done.returncode == 2
     assert "--slots 2: 1 device with 1 slot each; ask for at most 1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_quantity_with_a_unit_is_refused_in_one_line(run_cli, tmp_path):
+    done = run_cli("bohb-worker", "--run-dir", tmp_path, "--slots", 2, "--label", "memory_mb=16G")
+
+    assert done.returncode == 2
+    assert "--label needs '16G' of 'memory_mb'; write how many MiB, as a number alone" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -120,21 +120,24 @@ def run(master, tmp_path, **options):
 
 
 @contextmanager
-def signalled(condition, number=signal.SIGTERM):
-    """Send this process a signal as soon as a condition holds."""
+def signalled(condition, number=signal.SIGTERM, then=lambda: None):
+    """Send this process a signal as soon as a condition holds, then do something else."""
     stop = threading.Event()
 
     def watch():
         while not stop.wait(0.005):
             if condition():
                 os.kill(os.getpid(), number)
+                then()
                 return
 
     thread = threading.Thread(target=watch)
     thread.start()
-    yield
-    stop.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def is_alive(pid):
@@ -777,6 +780,35 @@ def test_a_preempted_job_that_raises_has_not_failed(master, tmp_path):
         assert run(one, tmp_path) == 75
 
     assert one.outcomes == {0: Released("preempted", "worker w/1 got SIGTERM or SIGUSR1")}
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("needs_a_program", "exception: ChildProcessError: the program ended with -15"),
+        ("crashes_without_its_program", "crash: aborted (SIGABRT)"),
+        ("dies_of_termination", "lost: the objective's process was killed from outside (SIGTERM)"),
+    ],
+)
+def test_a_job_that_fails_because_all_its_processes_were_terminated_has_not_failed(master, tmp_path, how, words):
+    one = master("raises", how)
+    program = tmp_path / "program"
+
+    with signalled(program.exists, then=lambda: os.kill(int(program.read_text()), signal.SIGTERM)):
+        assert run(one, tmp_path) == 75
+
+    assert one.outcomes[0].reason == "exception"
+    assert one.outcomes[1] == Released("preempted", f"worker w/1 got SIGTERM or SIGUSR1; then {words}")
+    assert one.goodbyes == [((), "preempted")]
+
+
+def test_a_limit_that_is_passed_in_the_grace_period_is_a_failure(master, tmp_path):
+    one = master("sleeps", limit_seconds=1.0)
+
+    with signalled((tmp_path / "sleeping").exists):
+        assert run(one, tmp_path) == 75
+
+    assert one.outcomes[0].reason == "timeout"
 
 
 def test_a_job_that_does_not_ask_counts_if_it_ends_in_the_grace_period(master, tmp_path):

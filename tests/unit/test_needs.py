@@ -174,6 +174,8 @@ def test_the_schema_knows_both_forms():
         ({"g p u": 1}, "has the name 'g p u'"),
         ({"gpu": True}, "needs true of 'gpu'"),
         ({"gpu": -1}, "needs -1 of 'gpu'"),
+        ({"memory_mb": "16G"}, "needs '16G' of 'memory_mb'; write how many MiB, as a number alone"),
+        ({"cpus": "two"}, "needs 'two' of 'cpus'; write how many cores, as a number alone"),
         ({"gpu": [1]}, "of 'gpu'"),
         ({"gpu": 1, "min_budget": "nine"}, "of 'min_budget'"),
     ],

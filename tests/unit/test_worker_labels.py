@@ -112,6 +112,13 @@ def test_slots_get_a_device_each_and_shares_of_the_rest(nvml):
     assert one.labels == {"gpu": 1, "cpus": 6, "memory_mb": 1001}
 
 
+def test_slots_take_labels_that_are_texts(nvml):
+    nvml("GPU-a", "GPU-b")
+    one, _ = plan_slots(2, 1, "w", {"kind": "a100", "memory_mb": "plenty", "cpus": "all"})
+
+    assert one.labels == {"gpu": 1, "kind": "a100", "memory_mb": "plenty", "cpus": "all"}
+
+
 def test_several_slots_share_a_device_on_request_alone(nvml):
     nvml("GPU-a", "GPU-b")
 
