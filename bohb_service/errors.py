@@ -62,6 +62,10 @@ class TransportError(BohbError):
     """Communication between a worker or command and the master failed."""
 
 
+class ListenError(TransportError):
+    """A master cannot listen on its address, e.g. because its port is taken."""
+
+
 class MasterUnreachableError(TransportError):
     """No master answers at the given address."""
 

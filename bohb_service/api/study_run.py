@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from bohb_service.api.describe_study import describe_study
+from bohb_service.api.listening import open_server
 from bohb_service.api.metering import Metering, snapshot_of
 from bohb_service.clock import AwakeClock, Clock, SystemClock
 from bohb_service.errors import StudyError, TransportError
@@ -18,7 +19,7 @@ from bohb_service.fleet.fleet import Demand, Employer, Fleet, Place
 from bohb_service.fleet.local import LocalFleet, local_prefix
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.master.committer import Entry
-from bohb_service.master.demand import idle_workers, useful_workers
+from bohb_service.master.demand import idle_workers, most_work, waiting_work
 from bohb_service.master.master import End, Master
 from bohb_service.master.opening import Description, OpenRun, open_run
 from bohb_service.master.plan import sampler_for
@@ -28,7 +29,6 @@ from bohb_service.results.run import Run, load_run
 from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.pyro import format_address
 from bohb_service.rpc.server import Server
-from bohb_service.scheduler.needs import Labels
 from bohb_service.scheduler.state import StudyState
 from bohb_service.security.credentials import load_credentials
 from bohb_service.study import Study
@@ -62,7 +62,8 @@ class StudyRun:
         directory: Its run directory; made if absent, resumed if it holds this study.
         workers: Number of local workers to start; of another fleet the most, 0 leaves it to the study.
         min_workers: Begin only when so many workers, from wherever, have joined.
-        endpoint: Where and how the master listens; by default on loopback, at a free port.
+        endpoint: Where and how the master listens; by default on loopback, at the port of the run's last master if that
+            is free.
         terms: Times of the protocol.
         description: What the worker class says of itself; by default it is asked, in a process of its own.
         listen: Called with the state of the study before it goes on; what it returns hears of events once they are
@@ -128,12 +129,12 @@ class StudyRun:
                 return self
             terms = self._terms
             metering = self._metering
-            server = Server(
+            observe = None if metering is None else metering.meter.called
+            server = open_server(
                 self.endpoint,
-                self.study.name,
-                self._clock,
-                idle_s=terms.silent_s,
-                observe=None if metering is None else metering.meter.called,
+                self.directory,
+                lambda at: Server(at, self.study.name, self._clock, idle_s=terms.silent_s, observe=observe),
+                is_looked_for=self.has_fleet or bool(run.scheduler.state.workers),
             )
             stack.callback(lambda: self._master.close() if self._master else None)
             stack.callback(server.close)
@@ -280,18 +281,22 @@ class StudyRun:
         employer = Employer(self._demand, self._dismiss)
         return elastic_fleet(self._fleet_name, place, self.study.fleet, self._n_workers, employer, self._clock)
 
-    def _demand(self, at_most: int, kinds: Collection[Labels]) -> Demand:
+    def _demand(self, at_most: int) -> Demand:
         def count() -> Demand:
             master = self._running_master
-            workers = {s.name: dict(s.info.labels) for s in master.sessions if s.lost_since is None}
-            useful = useful_workers(master, at_most, kinds)
-            others = 0 if useful else useful_workers(master, at_most)
-            return Demand(useful, workers, idle_workers(master), others)
+            return Demand(
+                work=waiting_work(master, at_most + len(master.sessions)),
+                needs=master.scheduler.settings.needs,
+                workers={session.name: session.info.labels for session in master.sessions},
+                idle=idle_workers(master),
+                most=most_work(master),
+                awaited=master.min_workers,
+            )
 
         return self._call(count)
 
-    def _dismiss(self, names: frozenset[str]) -> None:
-        self._post(lambda: self._running_master.dismiss(names, "there is nothing more to do for this worker"))
+    def _dismiss(self, groups: Collection[frozenset[str]]) -> None:
+        self._post(lambda: self._running_master.dismiss(groups, "there is nothing more to do for this worker"))
 
     def _address(self, server: Server, study_id: str) -> MasterAddress:
         return MasterAddress(

@@ -74,7 +74,7 @@ def main() -> None:
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
-    help="TCP port. Default: a free one.",
+    help="TCP port. Default: that of the run's last master, or else a free one.",
 )
 @option(
     "--nameserver",

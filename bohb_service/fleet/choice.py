@@ -6,9 +6,10 @@ from pathlib import Path
 from bohb_service.clock import Clock
 from bohb_service.errors import StudyError
 from bohb_service.fleet.dask import DaskLauncher
-from bohb_service.fleet.elastic import ElasticFleet, Launcher, Size
+from bohb_service.fleet.elastic import ElasticFleet, Launcher
 from bohb_service.fleet.fleet import Employer, Place
 from bohb_service.fleet.slurm import SlurmLauncher, slurm_script
+from bohb_service.fleet.staffing import Size
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.study import Fleet as FleetSection
 from bohb_service.study import Study

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bohb_service.errors import BohbError, StudyError
 from bohb_service.fleet.dask_task import Order, end_units, held_units, hold_worker
-from bohb_service.fleet.elastic import Unit
 from bohb_service.fleet.fleet import Place, remote_arguments
+from bohb_service.fleet.staffing import Unit
 from bohb_service.study import Dask
 
 if TYPE_CHECKING:

@@ -7,41 +7,28 @@ A worker leaves when the master has nothing for it and says so, so nothing that 
 """
 
 import logging
-import math
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from bohb_service.clock import Clock
 from bohb_service.errors import BohbError, TransportError
 from bohb_service.fleet.fleet import Demand, Employer
-
-if TYPE_CHECKING:
-    from bohb_service.scheduler.needs import Labels
+from bohb_service.fleet.kinds import Kinds
+from bohb_service.fleet.staffing import Balance, Change, Size, Unit, balance_of, change_for, staff_of, unit_of
 
 log = logging.getLogger("bohb_service.fleet")
 
 _RESTART_SECONDS = (0.0, 5.0, 15.0, 30.0, 60.0)
 _JOIN_SECONDS = 60.0
-_CLUSTER_PATIENCE = 5
-_LEAVING_S = 0.5
-_MOST_KINDS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """One place for a worker in a cluster, e.g. a task of an array of jobs.
-
-    Attributes:
-        name: Without dots. The worker's name is this, a dot, and what tells its starts and slots apart.
-        is_running: It runs, or it waits until the cluster has room for it.
-    """
-
-    name: str
-    is_running: bool
+_SILENCE_SECONDS = 300.0
+_EXPLORE_SECONDS = 300.0
+_LEAVING_S = 0.2
+_EXIT_S = 1.0
+_LAST_CALL_S = 3.0
 
 
 class Launcher(Protocol):
@@ -85,70 +72,11 @@ class Launcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """How large a fleet may be.
+class _Silence:
+    """What the cluster has said in place of an answer, and since when, monotonic seconds."""
 
-    Attributes:
-        most: Most units.
-        least: Units that are kept whatever the demand is.
-        slots: Workers of each unit.
-        idle_s: Time without use after which a unit may go, in seconds.
-        poll_s: Time between two looks, in seconds.
-    """
-
-    most: int
-    least: int = 0
-    slots: int = 1
-    idle_s: float = 60.0
-    poll_s: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What brings a fleet to the size that it should have.
-
-    Attributes:
-        start: Units to start.
-        cancel: Names of waiting units to cancel.
-        dismiss: Names of idle workers to let go.
-    """
-
-    start: int = 0
-    cancel: tuple[str, ...] = ()
-    dismiss: tuple[str, ...] = ()
-
-
-def unit_of(worker: str) -> str:
-    """The unit that a worker of this name belongs to, if it belongs to one."""
-    unit, dot, _ = worker.partition(".")
-    return unit if dot else ""
-
-
-def change_for(demand: Demand, units: Sequence[Unit], size: Size) -> Change:
-    """What brings a fleet to the size that the demand asks for.
-
-    Args:
-        demand: The demand; workers that belong to no unit serve it too.
-        units: All that wait or run, oldest first.
-        size: Bounds.
-    """
-    workers: dict[str, list[str]] = {unit.name: [] for unit in units}
-    others = 0
-    for worker in demand.workers:
-        if unit_of(worker) in workers:
-            workers[unit_of(worker)].append(worker)
-        else:
-            others += 1
-    target = min(size.most, max(size.least, math.ceil((demand.useful - others) / size.slots)))
-    surplus = len(units) - target
-    if surplus <= 0:
-        return Change(start=-surplus)
-    waiting = [unit.name for unit in reversed(units) if not unit.is_running][:surplus]
-    # A unit leaves as a whole: all of its workers must have been idle for long enough.
-    idle_s = {name: min(demand.idle.get(worker, 0.0) for worker in its) for name, its in workers.items() if its}
-    idle = sorted((name for name, seconds in idle_s.items() if seconds >= size.idle_s), key=lambda name: -idle_s[name])
-    leaving = idle[: surplus - len(waiting)]
-    return Change(cancel=tuple(waiting), dismiss=tuple(worker for name in leaving for worker in sorted(workers[name])))
+    error: BohbError
+    since: float
 
 
 class ElasticFleet:
@@ -167,17 +95,22 @@ class ElasticFleet:
         self._employer = employer
         self._clock = clock
         self._error: BohbError | None = None
+        self._silence: _Silence | None = None
         self._ending = threading.Event()
+        self._give_up_at = 0.0
         self._thread = threading.Thread(target=self._follow, name="bohb-fleet", daemon=True)
         self._past: deque[tuple[float, int]] = deque()
         self._known: set[str] = set()
         self._running_since: dict[str, float] = {}
         self._joined: set[str] = set()
         self._let_go: set[str] = set()
-        self._kinds: list[Labels] = []
-        self._was_of_no_use = False
+        self._peaks: dict[str, int] = {}
+        self._places: dict[str, int] = {}
+        self._kinds = Kinds()
+        self._explorer = ""
+        self._started_at = float("-inf")
+        self._was_strange = False
         self._n_failures = 0
-        self._n_silences = 0
         self._start_at = 0.0
 
     def start(self) -> None:
@@ -187,9 +120,12 @@ class ElasticFleet:
             BohbError: Nothing can be started; the message says what to do.
         """
         self._launcher.check()
-        self.look()
-        if self._error is not None:
-            raise self._error
+        try:
+            self._adapt()
+        except BohbError as error:
+            if not self._known and not isinstance(error, TransportError):
+                raise
+            self._note_silence(error)
         self._thread.start()
 
     def watch(self) -> None:
@@ -197,86 +133,136 @@ class ElasticFleet:
 
     @property
     def error(self) -> BohbError | None:
-        """Why no worker of this fleet can work, or None while one can or may."""
-        return self._error
+        """Why no worker of this fleet can work, or None while one can or may.
+
+        A cluster that does not answer is no such reason while something is known to wait or run there, or until it has
+        been silent for long.
+        """
+        silence = self._silence
+        if silence is None or self._known or self._clock.monotonic() < silence.since + _SILENCE_SECONDS:
+            return self._error
+        return self._error or silence.error
 
     def stop(self, patience_s: float) -> None:
-        """Cancel what waits, let the rest leave, then end what is left.
+        """Let the workers leave, and cancel what waits, or is left; nothing if the fleet has never been started.
 
         Args:
             patience_s: How long they may take.
         """
+        if self._thread.ident is None:
+            return
+        self._give_up_at = self._clock.monotonic() + patience_s
         self._ending.set()
-        if self._thread.ident is not None:
-            self._thread.join()
-        give_up = self._clock.monotonic() + patience_s
-        try:
-            self._cancel(unit.name for unit in self._launcher.units() if not unit.is_running)
-            while (units := self._launcher.units()) and self._clock.monotonic() < give_up:
-                time.sleep(_LEAVING_S)
-            self._cancel(unit.name for unit in units)
-        except BohbError as error:
-            log.warning("workers may be left in the cluster: %s", error)
+        # The fleet's own thread does it: it may be in the middle of a command, which nobody should wait for.
+        self._thread.join(patience_s + _LAST_CALL_S)
+        if self._thread.is_alive():
+            log.warning("workers may be left in the cluster, which does not answer")
 
     def look(self) -> None:
         """Compare demand and fleet once, and change what must be changed."""
         try:
-            demand = self._employer.demand((self._size.most + self._size.least) * self._size.slots, self._kinds)
-            units = self._launcher.units()
-            self._note(units, demand.workers)
-            self._note_kinds(units, demand)
-            change = change_for(self._remembered(demand), units, self._size)
-            if change.start and self._clock.monotonic() >= self._start_at and self._error is None:
-                # Noted now: one that ends before the next look has ended too.
-                self._known.update(self._launcher.start(change.start))
-                log.info("workers asked for", extra={"count": change.start, "there": len(units)})
-            self._cancel(change.cancel)
-            if change.dismiss:
-                self._let_go.update(map(unit_of, change.dismiss))
-                self._employer.dismiss(frozenset(change.dismiss))
-        except TransportError:
-            return  # the master is ending, or very busy
+            self._adapt()
         except BohbError as error:
-            self._n_silences += 1
-            log.warning("the fleet cannot be changed now: %s", error)
-            if self._n_silences >= _CLUSTER_PATIENCE or not self._thread.is_alive():
-                self._error = error
+            self._note_silence(error)
         else:
-            self._n_silences = 0
+            if self._silence is not None:
+                log.info("the cluster answers again")
+            self._silence = None
+
+    def _note_silence(self, error: BohbError) -> None:
+        if isinstance(error, TransportError):
+            return  # it is the master that is ending, or very busy
+        before = self._silence
+        if before is None or str(before.error) != str(error):
+            log.warning("the fleet cannot be changed now: %s", error)
+        self._silence = _Silence(error, self._clock.monotonic() if before is None else before.since)
+
+    def _adapt(self) -> None:
+        demand = self._employer.demand(self._size.most * self._size.slots)
+        units = self._launcher.units()
+        now = self._clock.monotonic()
+        self._note(units, demand)
+        balance = balance_of(demand, units, self._kinds.labels)
+        self._tell_strange(balance)
+        change = change_for(
+            demand, units, self._size, balance=balance, lacked=self._remembered(balance.lacking), places=self._places
+        )
+        change = self._explored(change, balance, units)
+        if change.start and now >= self._start_at and self._error is None:
+            names = self._launcher.start(change.start)
+            # Noted now: one that ends before the next look has ended too.
+            self._known.update(names)
+            self._explorer, self._started_at = next(iter(names), ""), now
+            log.info("workers asked for", extra={"count": change.start, "there": len(units)})
+        self._cancel(change.cancel)
+        if change.dismiss:
+            self._let_go.update(unit_of(worker) for names in change.dismiss for worker in names)
+            self._employer.dismiss(change.dismiss)
 
     def _follow(self) -> None:
         while not self._ending.wait(self._size.poll_s):
             self.look()
+        try:
+            self._end()
+        except BohbError as error:
+            log.warning("workers may be left in the cluster: %s", error)
+
+    def _end(self) -> None:
+        """Let the workers leave, then cancel what is left; the cluster is asked only once: the master tells more."""
+        while (n_here := self._n_here()) and self._clock.monotonic() < self._give_up_at:
+            time.sleep(_LEAVING_S)
+        if self._joined and not n_here:
+            time.sleep(_EXIT_S)  # they have left, so their processes are about to end
+        self._cancel(unit.name for unit in self._launcher.units())
+
+    def _n_here(self) -> int:
+        """How many workers of this fleet are there."""
+        try:
+            return sum(unit_of(worker) in self._known for worker in self._employer.demand(0).workers)
+        except TransportError:  # the master serves no more
+            return 0
 
     def _cancel(self, names: Iterable[str]) -> None:
         if cancelled := tuple(names):
             self._let_go.update(cancelled)
             self._launcher.cancel(cancelled)
 
-    def _remembered(self, demand: Demand) -> Demand:
-        """The demand, as large as it was at any time within the last idle seconds."""
+    def _remembered(self, lacking: int) -> int:
+        """How many workers were lacking at any time within the last idle seconds."""
         now = self._clock.monotonic()
         while self._past and self._past[0][0] < now - self._size.idle_s:
             self._past.popleft()
-        self._past.append((now, demand.useful))
-        return replace(demand, useful=max(useful for _, useful in self._past))
+        self._past.append((now, lacking))
+        return max(lacking for _, lacking in self._past)
 
-    def _note_kinds(self, units: Sequence[Unit], demand: Demand) -> None:
-        """Note what the workers of units have: from now on only trials that they can take are a demand."""
-        ours = {unit.name for unit in units}
-        for worker, labels in demand.workers.items():
-            if unit_of(worker) in ours and labels not in self._kinds and len(self._kinds) < _MOST_KINDS:
-                self._kinds.append(labels)
-        is_of_no_use = demand.useful == 0 and demand.others > 0
-        if is_of_no_use and not self._was_of_no_use:
-            log.warning("the study has trials, but none that a worker of this fleet can take; see `needs` and `status`")
-        self._was_of_no_use = is_of_no_use
+    def _explored(self, change: Change, balance: Balance, units: Sequence[Unit]) -> Change:
+        """A change with one unit more from time to time, while trials wait that no known kind of worker can take.
 
-    def _note(self, units: Sequence[Unit], workers: Collection[str]) -> None:
+        In a mixed partition it may come to a node of another kind than those before.
+        """
+        coming = {unit.name for unit in units} - self._joined
+        if not balance.strange:
+            return change
+        if self._explorer in coming:
+            return replace(change, cancel=tuple(name for name in change.cancel if name != self._explorer))
+        is_due = self._clock.monotonic() >= self._started_at + _EXPLORE_SECONDS
+        return replace(change, start=1) if is_due and not coming and len(units) < self._size.most else change
+
+    def _tell_strange(self, balance: Balance) -> None:
+        if balance.strange and not self._was_strange:
+            log.warning("the study has trials that no worker of this fleet so far can take; see `needs` and `status`")
+        self._was_strange = balance.strange > 0
+
+    def _note(self, units: Sequence[Unit], demand: Demand) -> None:
         """Note who came and who went; many that end without having joined mean that none can."""
         now = self._clock.monotonic()
+        staff = staff_of(units, demand.workers)
+        self._kinds.note((demand.workers[worker] for its in staff.values() for worker in its), demand.needs, now)
+        # Workers that leave a unit in which others stay do not come back: nobody starts them again.
+        self._peaks = {name: max(len(its), self._peaks.get(name, 0)) for name, its in staff.items() if its}
+        self._places = {name: self._size.slots - peak + len(staff[name]) for name, peak in self._peaks.items()}
         here = {unit.name for unit in units}
-        came = {unit_of(worker) for worker in workers} & (here | self._known)
+        came = {unit_of(worker) for worker in demand.workers} & (here | self._known)
         if came - self._joined:
             self._n_failures, self._error = 0, None
         self._joined |= came

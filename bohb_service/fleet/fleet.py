@@ -1,5 +1,6 @@
 """What every starter of workers has in common, whatever it starts them with."""
 
+import math
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Protocol
 
 from bohb_service.errors import BohbError
 from bohb_service.journal.run_directory import RunDirectory
-from bohb_service.scheduler.needs import Labels
+from bohb_service.scheduler.needs import Labels, Needs
 
 WORKER_MODULE = "bohb_service.cli.worker"
 
@@ -69,16 +70,20 @@ class Demand:
     """What a study could make use of now.
 
     Attributes:
-        useful: So many workers of the kinds that were asked for could be busy.
-        workers: Names of those that are there, of all kinds, and what each of them has.
+        work: How many trials wait for a worker, by budget.
+        needs: What trials need of a worker.
+        workers: Names of the workers that are there, whoever started them, and what each of them has.
         idle: Those of them that have nothing to do, and for how many seconds.
-        others: So many workers could be busy with trials that need another kind; counted only if none is useful.
+        most: No more of the trials than so many can be leased in all; infinite without a limit.
+        awaited: So many workers must be there before anything is handed out; 0 once they have been.
     """
 
-    useful: int
+    work: Mapping[float, int]
+    needs: Needs
     workers: Mapping[str, Labels]
     idle: Mapping[str, float]
-    others: int = 0
+    most: float = math.inf
+    awaited: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +91,14 @@ class Employer:
     """The master, as far as a fleet that follows the demand needs it. Both functions may raise `TransportError`.
 
     Attributes:
-        demand: Tells the demand for workers of some kinds, by their labels (none: of any kind), counted no further
-            than to a number of workers.
-        dismiss: Lets idle workers of these names leave; one that has got a job meanwhile stays.
+        demand: Tells the demand. Of each budget trials are counted no further than to a number of workers, beyond those
+            that are there.
+        dismiss: Lets idle workers leave, by their names. Those of a group leave together: if one of them has got a job
+            meanwhile, all of it stays.
     """
 
-    demand: Callable[[int, Collection[Labels]], Demand]
-    dismiss: Callable[[frozenset[str]], None]
+    demand: Callable[[int], Demand]
+    dismiss: Callable[[Collection[frozenset[str]]], None]
 
 
 def worker_command(arguments: Sequence[str], name: str, python: str | None = None) -> list[str]:

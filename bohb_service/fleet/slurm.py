@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bohb_service.errors import BohbError, StudyError
-from bohb_service.fleet.elastic import Unit
 from bohb_service.fleet.fleet import Place, local_arguments, remote_arguments, worker_command, worker_environment
 from bohb_service.fleet.last_words import last_words
+from bohb_service.fleet.staffing import Unit
 from bohb_service.study import Slurm
 
 _COMMANDS = ("sbatch", "squeue", "scancel")

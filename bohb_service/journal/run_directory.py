@@ -13,6 +13,8 @@ from pathlib import Path
 
 from bohb_service.errors import JournalError, JournalWriteError, RunLockedError
 
+_MAX_PORT = 65535
+
 
 @contextlib.contextmanager
 def _disk_errors(path: Path) -> Iterator[None]:
@@ -24,6 +26,18 @@ def _disk_errors(path: Path) -> Iterator[None]:
             f"cannot write {path}: {error.strerror or error}; "
             "free some space or mend permissions, then run the same command again"
         ) from error
+
+
+def _replace(path: Path, text: str) -> None:
+    """Give a file another content, at once.
+
+    Raises:
+        JournalWriteError: It cannot be written.
+    """
+    draft = path.with_suffix(f".{secrets.token_hex(4)}")
+    with _disk_errors(path):
+        draft.write_text(text)
+        draft.replace(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +106,10 @@ class RunDirectory:
         """Where a live master says how to reach it."""
         return self.path / "master.json"
 
+    @property
+    def _port_file(self) -> Path:
+        return self.path / "port"
+
     def prepare(self) -> None:
         """Make the directory and its folders.
 
@@ -136,10 +154,23 @@ class RunDirectory:
         Raises:
             JournalWriteError: The file cannot be written.
         """
-        draft = self.address_file.with_suffix(f".{secrets.token_hex(4)}")
-        with _disk_errors(self.address_file):
-            draft.write_text(json.dumps(asdict(address)))
-            draft.replace(self.address_file)
+        _replace(self.address_file, json.dumps(asdict(address)))
+
+    def write_port(self, port: int) -> None:
+        """Remember the port of a master for the next one; it stays when the master ends.
+
+        Raises:
+            JournalWriteError: The file cannot be written.
+        """
+        _replace(self._port_file, f"{port}\n")
+
+    def read_port(self) -> int | None:
+        """The port of the last master, or None."""
+        try:
+            port = int(self._port_file.read_text())
+        except (OSError, ValueError):
+            return None
+        return port if 0 < port <= _MAX_PORT else None
 
     def write_id(self, study_id: str) -> None:
         """Mark the configurations folder, so that workers see whether they share it.

@@ -1,37 +1,33 @@
-"""How many workers a study could make use of, for whoever starts and ends them."""
+"""What a study could have done now, by whoever could take it, for those who start and end workers."""
 
-from collections.abc import Collection
+from collections import Counter
 from typing import TYPE_CHECKING
-
-from bohb_service.scheduler.needs import Labels
 
 if TYPE_CHECKING:
     from bohb_service.master.master import Master
 
 
-def useful_workers(master: "Master", at_most: int, kinds: Collection[Labels] = ()) -> int:
-    """How many workers could be busy now.
+def waiting_work(master: "Master", at_most: int) -> dict[float, int]:
+    """How many trials wait for a worker, by budget, each counted no further than to a bound.
+
+    Trials that the workers which are there hold do not wait. Those of workers that are not there do: after a restart
+    of the master their workers may come back, or not.
 
     Args:
         master: Of the study.
-        at_most: Upper bound of the answer.
-        kinds: Labels of the workers that there could be; none: any that a trial needs.
+        at_most: The bound.
     """
     scheduler = master.scheduler
-    needs = scheduler.settings.needs
+    if master.is_draining or master.end is not None:
+        return {}
+    work = Counter(scheduler.outlook.work(n_cycles=at_most))
+    work.update(_budgets_of_absent(master))
+    return {budget: min(at_most, count) for budget, count in work.items()}
 
-    def fits(budget: float) -> bool:
-        return not kinds or any(needs.fits(budget, labels) for labels in kinds)
 
-    running = sum(fits(trial.budget) for trial in scheduler.state.current.values())
-    if scheduler.is_finished or master.end is not None:
-        return 0
-    if master.is_draining:
-        return min(at_most, running)
-    if scheduler.state.stop_reason is not None:
-        return int(fits(scheduler.settings.max_budget))  # the final training is one job
-    ready = scheduler.supply(at_most, kinds)
-    return min(at_most, max(running + ready, master.min_workers))
+def most_work(master: "Master") -> float:
+    """How many of all trials that wait can be leased before the search ends; infinite without a limit."""
+    return master.scheduler.outlook.startable + len(_budgets_of_absent(master))
 
 
 def idle_workers(master: "Master") -> dict[str, float]:
@@ -42,3 +38,9 @@ def idle_workers(master: "Master") -> dict[str, float]:
         for session in master.sessions
         if session.is_idle and session.idle_since is not None
     }
+
+
+def _budgets_of_absent(master: "Master") -> list[float]:
+    """The budgets of trials that are leased to workers that are not there."""
+    leased = master.scheduler.state.current.values()
+    return [trial.budget for trial in leased if master.sessions.named(trial.worker) is None]

@@ -86,7 +86,7 @@ class Dispatcher:
         n_made = len(scheduler.state.configurations)
         there_or_coming = len(scheduler.state.unassigned) + self._proposer.target - n_made
         if there_or_coming < n_waiting + math.ceil(_REFILLED_BELOW * ahead) and (
-            n_missing := scheduler.missing_suggestions(n_waiting + ahead)
+            n_missing := scheduler.outlook.missing_suggestions(n_waiting + ahead)
         ):
             self._proposer.request(n_made + n_missing)
 
@@ -111,7 +111,7 @@ class Dispatcher:
     def _even_share(self) -> int:
         """What each worker may take of the trials that are left, the one included that was just leased."""
         workers = len(self._sessions)
-        return math.ceil((1 + self._books.scheduler.supply(workers * MAX_PREFETCH)) / workers)
+        return math.ceil((1 + self._books.scheduler.outlook.supply(workers * MAX_PREFETCH)) / workers)
 
     def _prefetch(self, budget: float) -> int:
         # A single worker always sees every result before the next proposal: its run is the same run every time.

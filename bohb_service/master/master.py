@@ -15,15 +15,15 @@ Theory of operation:
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 from bohb_service.clock import Clock
 from bohb_service.errors import ProtocolError
 from bohb_service.journal.journal import Journal
-from bohb_service.line_rate import LineRate
 from bohb_service.master.books import Books
 from bohb_service.master.committer import Committer, Entry
+from bohb_service.master.complaints import Complaints
 from bohb_service.master.dispatcher import Dispatcher
 from bohb_service.master.pace import MAX_PREFETCH
 from bohb_service.master.placement import Placement
@@ -32,6 +32,7 @@ from bohb_service.master.proposer import Proposer
 from bohb_service.master.sessions import Pending, Session, Sessions
 from bohb_service.master.status import status_of
 from bohb_service.master.terms import StudyFacts, Terms, about_of, registration_of
+from bohb_service.master.unfit import UnfitWatch
 from bohb_service.optimizer.observation import Suggestion
 from bohb_service.optimizer.sampler import Sampler
 from bohb_service.rpc.about import About
@@ -99,7 +100,7 @@ class Master:
         self.is_draining = False
         self.n_foreign = 0
         self._clock = clock
-        self._complaints = LineRate(burst=20, per_s=1.0)
+        self._complaints = Complaints(clock)
         self._post = post
         self._suggestions: deque[tuple[int, Suggestion]] = deque()
         self._min_workers = min_workers
@@ -115,6 +116,7 @@ class Master:
         placement = Placement(scheduler.state, self.sessions, self.terms.hold_s)
         self.books = Books(scheduler, self._committer, clock, self.terms.lease_s, placement)
         self._presence = Presence(self.books, self.sessions, self.terms, clock)
+        self._unfit = UnfitWatch()
         self._dispatcher = Dispatcher(self.books, self.sessions, self._proposer, self._answer)
 
     @property
@@ -155,7 +157,7 @@ class Master:
         session = self._presence.admit(info)
         if foreign:
             self.n_foreign += len(foreign)
-            self._complain(
+            self._complaints.add(
                 "leases of another history of the study are ignored: was an older journal restored?",
                 {"worker": info.worker, "leases": list(foreign[:_SHOWN_LEASES]), "count": len(foreign)},
             )
@@ -243,6 +245,7 @@ class Master:
             return
         now = self._clock.monotonic()
         self._presence.tick()
+        self._unfit.look(self, now)
         for lease in self.books.leases.expired(now):
             trial = self.scheduler.state.trial_of(lease)
             holder = trial.worker if trial else "?"
@@ -262,13 +265,9 @@ class Master:
             is_dead: Tells it by the worker's name.
             reason: How that is known.
         """
-        if self.error is not None:
-            return
-        state = self.scheduler.state
-        for name in dict.fromkeys([*state.workers, *(trial.worker for trial in state.current.values())]):
-            if is_dead(name):
-                self._presence.lose(name, reason)
-        self._serve_waiting()
+        if self.error is None:
+            self._presence.lose_all(is_dead, reason)
+            self._serve_waiting()
 
     # -- calls of commands -----------------------------------------------------------------------------------
 
@@ -296,22 +295,27 @@ class Master:
         """The time by which sessions are judged, monotonic seconds."""
         return self._clock.monotonic()
 
-    def dismiss(self, names: frozenset[str], reason: str) -> None:
+    def dismiss(self, groups: Iterable[frozenset[str]], reason: str) -> None:
         """Let workers go that have nothing to do.
 
         Args:
-            names: Who may go; one that has got a job meanwhile stays.
+            groups: Names of those who may go, together or not at all: if one has got a job meanwhile, its group stays.
             reason: What they are told.
         """
-        for session in filter(None, map(self.sessions.named, names)):
-            if session.is_idle and self.error is None:
-                self._answer(session, (), reason)
+        for names in groups:
+            sessions = [self.sessions.named(name) for name in names]
+            there = [session for session in sessions if session is not None and session.is_idle]
+            if len(there) == len(sessions) and self.error is None:
+                for session in there:
+                    self._answer(session, (), reason)
 
     # -- inside ----------------------------------------------------------------------------------------------
 
     def _take(self, session: Session, lease: int, outcome: Outcome) -> None:
         if not self.scheduler.state.was_granted(lease, session.name):
-            self._complain("outcome of a lease that is not the worker's", {"worker": session.name, "lease": lease})
+            self._complaints.add(
+                "outcome of a lease that is not the worker's", {"worker": session.name, "lease": lease}
+            )
             return
         is_new = self.books.end_lease(lease, outcome)
         if is_new and not isinstance(outcome, Released):
@@ -319,14 +323,6 @@ class Master:
             session.busy_s += outcome.seconds
             if (trial := self.scheduler.state.trial_of(lease)) is not None:
                 self._dispatcher.pace.record(trial.budget, outcome.seconds)
-
-    def _complain(self, message: str, fields: dict[str, Any]) -> None:
-        """Log what a worker has done wrong, at a rate that it does not decide."""
-        now = self._clock.monotonic()
-        if self._complaints.allows(now, "complaints"):
-            log.warning(message, extra=fields)
-        if (left_out := self._complaints.take_left_out(now)) is not None:
-            log.warning("lines left out", extra=left_out)
 
     def _deliver(self, number: int, suggestion: Suggestion) -> None:
         """Pass on a suggestion from the proposer's thread; those that come until the loop looks are taken together."""

@@ -1,5 +1,7 @@
 """Which workers are there, and why the others are not: everyone that comes or goes is in the journal."""
 
+from collections.abc import Callable
+
 from bohb_service.clock import Clock
 from bohb_service.master.books import Books
 from bohb_service.master.sessions import Session, Sessions
@@ -61,6 +63,18 @@ class Presence:
         if session is not None:
             self._sessions.remove(session)
         self._give_up(name, reason)
+
+    def lose_all(self, is_dead: Callable[[str], bool], reason: str) -> None:
+        """Give up all workers that are known to be dead, of those that are there, expected or hold leases.
+
+        Args:
+            is_dead: Tells it by the worker's name.
+            reason: How that is known.
+        """
+        state = self._books.scheduler.state
+        for name in dict.fromkeys([*state.workers, *(trial.worker for trial in state.current.values())]):
+            if is_dead(name):
+                self.lose(name, reason)
 
     def lose_if_gone(self, session: Session) -> bool:
         """Give up a worker whose process has ended, as far as that can be seen from here; whether it has."""

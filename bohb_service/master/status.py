@@ -4,6 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from bohb_service._version import VERSION
+from bohb_service.master.unfit import unfit_work
 from bohb_service.scheduler.bracket import Bracket
 from bohb_service.scheduler.scheduler import Scheduler
 from bohb_service.scheduler.state import StudyState
@@ -30,9 +31,8 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
         ``draining``, ``refitting`` or ``finished``), ``stop_reason``, ``elapsed_s``, ``eta_s`` (None when unknown),
         those of `progress_of`,
         ``min_workers`` (how many workers must join before the study begins; 0 once they have), ``workers``, the last
-        ``lost_workers`` and ``failures``, ``unfit`` (trials that none of the connected workers can take: ``budget``,
-        ``trials`` and what they ``need``), and ``foreign_leases`` (those of another history of the study that workers
-        have told of).
+        ``lost_workers`` and ``failures``, ``unfit`` (what `unfit_work` returns), and ``foreign_leases`` (those of
+        another history of the study that workers have told of).
     """
     scheduler = master.scheduler
     state = scheduler.state
@@ -51,25 +51,13 @@ def status_of(master: "Master", now: float) -> dict[str, Any]:
         "min_workers": master.min_workers,
         "workers": [_worker(session, master.books, now) for session in master.sessions],
         "lost_workers": [{"name": event.worker, "reason": event.reason} for event in state.lost_workers],
-        "unfit": _unfit(scheduler, list(master.sessions)),
+        "unfit": unfit_work(master),
         "foreign_leases": master.n_foreign,
         "failures": [
             {"trial": str(event.trial), "reason": event.reason, "message": event.message}
             for event in master.books.failures
         ],
     }
-
-
-def _unfit(scheduler: Scheduler, sessions: "list[Session]") -> list[dict[str, Any]]:
-    """Open work that no connected worker can take; nothing while there is no worker, which says enough."""
-    needs = scheduler.settings.needs
-    if not sessions or not needs.rules:
-        return []
-    return [
-        {"budget": budget, "trials": count, "need": dict(needs.at(budget))}
-        for budget, count in sorted(scheduler.open_work().items())
-        if not any(needs.fits(budget, session.info.labels) for session in sessions)
-    ]
 
 
 def phase_of(master: "Master") -> str:

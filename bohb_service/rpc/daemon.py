@@ -12,7 +12,7 @@ from typing import Any
 from Pyro5 import config, core, errors, server
 
 from bohb_service.clock import AwakeClock, Clock
-from bohb_service.errors import TransportError
+from bohb_service.errors import ListenError, TransportError
 from bohb_service.rpc import frames
 from bohb_service.rpc.connection import Connection
 from bohb_service.rpc.frames import FrameError, Head
@@ -106,7 +106,7 @@ class LoopDaemon(server.Daemon):  # type: ignore[misc]  # Pyro5 is untyped
         idle_s: After so many seconds without a byte a peer is gone.
 
     Raises:
-        TransportError: The address cannot be listened on.
+        ListenError: The address cannot be listened on.
     """
 
     transportServer: Any  # noqa: N815  (given by Pyro5)
@@ -152,9 +152,9 @@ class LoopDaemon(server.Daemon):  # type: ignore[misc]  # Pyro5 is untyped
                 probe.bind(where)
                 probe.listen()
         except OSError as error:
-            raise TransportError(
+            raise ListenError(
                 f"cannot listen on {address}, port {port}: {error.strerror or error}; "
-                "choose another address or --port (0 takes a free one)"
+                "choose another address or --port, or leave that out"
             ) from error
 
     def offer(self, thing: Any, name: str) -> None:

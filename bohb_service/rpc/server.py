@@ -229,7 +229,8 @@ class Server:
 
     Raises:
         CredentialsError: The endpoint would be unguarded.
-        TransportError: The address cannot be listened on, or the external name server does not answer.
+        ListenError: The address cannot be listened on.
+        TransportError: The external name server does not answer.
     """
 
     def __init__(

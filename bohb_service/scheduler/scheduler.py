@@ -17,7 +17,6 @@ Theory of operation:
 It knows no time, no I/O and no randomness.
 """
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -37,8 +36,8 @@ from bohb_service.scheduler.events import (
     TrialRequeued,
     WarmStarted,
 )
-from bohb_service.scheduler.needs import Labels
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
+from bohb_service.scheduler.outlook import Outlook
 from bohb_service.scheduler.replies import Accepted, Job, Reply, Stop, Wait
 from bohb_service.scheduler.settings import Settings
 from bohb_service.scheduler.state import StudyState
@@ -61,93 +60,20 @@ class Scheduler:
 
     Attributes:
         state: What is known; changed only by its `apply`.
+        outlook: What could be done next.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.state = StudyState(settings.seed, settings.max_budget)
-        self._sizes = [settings.schedule.bracket(index)[0].size for index in range(settings.schedule.cycle)]
+        self.outlook = Outlook(self)
 
     # -- queries -------------------------------------------------------------------------------------------
 
     @property
     def is_finished(self) -> bool:
         """Whether the search has stopped and nothing remains to be done after it."""
-        return self.state.stop_reason is not None and not self._refit_is_due()
-
-    def missing_suggestions(self, at_most: int) -> int:
-        """How many more configurations could be used now, beyond those that wait already.
-
-        Args:
-            at_most: Upper bound of the answer; work ahead is limited by it.
-        """
-        if self.state.stop_reason is not None:
-            return 0
-        needed = at_most - len(self.state.unassigned)
-        rules = self.settings.stop
-        if rules.evaluations is not None:
-            needed = min(needed, rules.evaluations - self.state.started - len(self.state.unassigned))
-        if needed <= 0:
-            return 0
-        places = sum(self.state.brackets[index].free_places for index in self.state.with_work) - len(
-            self.state.unassigned
-        )
-        return max(0, min(needed, places + self._future_places(needed - places)))
-
-    def _future_places(self, needed: int, sizes: Sequence[int] | None = None) -> int:
-        """Places for new configurations in brackets that are not open yet.
-
-        Args:
-            needed: Upper bound of the answer.
-            sizes: How many places each bracket of a cycle counts for; by default all that it has.
-        """
-        rules, cycle, index = self.settings.stop, self.settings.schedule.cycle, len(self.state.brackets)
-        sizes = sizes or self._sizes
-        if rules.brackets is None:
-            return needed if any(sizes) else 0
-        # Whole cycles at once: with many workers and small brackets there are thousands.
-        n_cycles = max(0, (rules.brackets - index) // cycle)
-        if sum(sizes):
-            n_cycles = min(n_cycles, needed // sum(sizes))
-        places = n_cycles * sum(sizes)
-        index += n_cycles * cycle
-        while places < needed and not rules.forbids_bracket(index):
-            places, index = places + sizes[index % cycle], index + 1
-        return places
-
-    def supply(self, at_most: int, kinds: Collection[Labels] = ()) -> int:
-        """How many trials could be leased now if enough were suggested.
-
-        Args:
-            at_most: Upper bound of the answer.
-            kinds: Labels of the workers that there could be; none: any that a trial needs.
-        """
-        state, needs = self.state, self.settings.needs
-        if state.stop_reason is not None:
-            return 0
-        if not kinds or not needs.rules:
-            queued = sum(len(state.brackets[index].queued) for index in state.with_work)
-            return min(at_most, queued + len(state.unassigned) + self.missing_suggestions(at_most))
-
-        def fits(budget: float) -> bool:
-            return any(needs.fits(budget, labels) for labels in kinds)
-
-        places = sum(count for budget, count in self.open_work().items() if fits(budget))
-        first = (self.settings.schedule.bracket(index)[0] for index in range(self.settings.schedule.cycle))
-        places += self._future_places(max(0, at_most - places), [rung.size * fits(rung.budget) for rung in first])
-        most = self.settings.stop.evaluations
-        return min(at_most, places, max(0, most - state.started) if most is not None else at_most)
-
-    def open_work(self) -> dict[float, int]:
-        """How many trials could be leased now to workers that can take them, by budget, the final training included."""
-        if self.state.stop_reason is not None:
-            return {self.settings.max_budget: 1} if self._refit_is_due() and not self.state.current else {}
-        work: dict[float, int] = {}
-        for index in self.state.with_work:
-            bracket = self.state.brackets[index]
-            budget = bracket.budget(bracket.rung)
-            work[budget] = work.get(budget, 0) + len(bracket.queued) + bracket.free_places
-        return work
+        return self.state.stop_reason is not None and not self.outlook.refit_is_due
 
     # -- commands ------------------------------------------------------------------------------------------
 
@@ -189,7 +115,7 @@ class Scheduler:
         self._stop_if_done(events)
         if self.state.stop_reason is None:
             return Wait(needs_suggestion=False)
-        if self._refit_is_due():
+        if self.outlook.refit_is_due:
             return self._ask_refit(ask, events)
         return Stop(self.state.stop_reason)
 
@@ -237,8 +163,7 @@ class Scheduler:
     def _is_of_use_to(self, ask: Ask) -> bool:
         """Whether the next brackets have something for a worker that found nothing in the open ones."""
         schedule, needs = self.settings.schedule, self.settings.needs
-        # However many workers can do small budgets alone, they run ahead of the others by so much only.
-        if len(self.state.with_work) > 2 * schedule.cycle:
+        if self.outlook.is_far_ahead:
             return False
         first = len(self.state.brackets)
         ahead = range(first, first + schedule.cycle)
@@ -375,12 +300,6 @@ class Scheduler:
         if self.state.stop_reason in {"brackets", "evaluations", "full_budgets"}:
             return self._why_nothing_starts() is None
         return self.state.stop_reason in even_after
-
-    def _refit_is_due(self) -> bool:
-        if not self.settings.refit or self.state.incumbent is None:
-            return False
-        trial = self.state.trials.get(TrialId(self.state.incumbent.trial.configuration, REFIT_RUNG))
-        return trial is None or trial.state in {TrialState.QUEUED, TrialState.LEASED}
 
     def _refit_has_failed(self) -> bool:
         if not self.settings.refit or self.state.incumbent is None or self.state.refit is not None:

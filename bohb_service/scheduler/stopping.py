@@ -1,5 +1,6 @@
 """When the search ends, as far as it depends on what was done and found, not on time."""
 
+import math
 from dataclasses import dataclass
 
 _TOLERANCE = 1e-9
@@ -38,6 +39,16 @@ class StopRules:
         if self.full_budgets is not None and spent + share > self.full_budgets * (1 + _TOLERANCE):
             return "full_budgets"
         return None
+
+    def room(self, started: int, spent: float, share: float) -> float:
+        """How many more trials may be started; infinite without a rule.
+
+        Arguments are those of `forbids_start`.
+        """
+        most = math.inf if self.evaluations is None else self.evaluations - started
+        if self.full_budgets is not None:
+            most = min(most, (self.full_budgets * (1 + _TOLERANCE) - spent) // share)
+        return max(0, most)
 
     def is_reached_by(self, loss: float) -> bool:
         """Whether a loss at the largest budget ends the search."""

@@ -131,19 +131,53 @@ def test_the_checkpoint_of_the_incumbent_stays_for_its_final_training(house):
 
 
 def test_what_no_connected_worker_can_take_is_in_the_status(house):
-    here = house(needs=Needs((NeedRule(0.0, {"gpu": 1, "kind": "a100"}),)))
+    need = {"gpu": 1, "kind": "a100"}
+    here = house(needs=Needs((NeedRule(0.0, need),)))
     assert here.master.status()["unfit"] == []
     cpu = Peer(here, "cpu", labels={"gpu": 0.0})
     waiting = cpu.say(max_jobs=1, wait_s=20.0)
-    # Nothing is open yet: a worker that can take it opens the first bracket.
+    # Also while no bracket is open: only a worker that can take the first trial opens it.
+    assert here.master.status()["unfit"] == [{"budget": 1.0, "trials": 3, "need": need}]
     gpu = Peer(here, "gpu", labels={"gpu": 1.0, "kind": "a100"})
-    job = gpu.ask().jobs[0]
     assert here.master.status()["unfit"] == []
+    job = gpu.ask().jobs[0]
     gpu.ask(results=((job.lease, Completed(0.5)),), max_jobs=0, wait_s=0.0)
     here.master.goodbye(gpu.session, (), "drained")
 
-    assert here.master.status()["unfit"] == [{"budget": 1.0, "trials": 2, "need": {"gpu": 1, "kind": "a100"}}]
-    assert waiting == []
+    assert here.master.status()["unfit"] == [{"budget": 1.0, "trials": 2, "need": need}]
+    here.master.drain()
+    assert here.master.status()["unfit"] == []
+    here.pump(lambda: waiting)
+    assert waiting[0].jobs == ()
+
+
+def test_whoever_has_lost_the_connection_can_take_nothing(house):
+    here = house(needs=Needs((NeedRule(0.0, {"gpu": 1}),)))
+    Peer(here, "cpu")
+    gpu = Peer(here, "gpu", labels={"gpu": 1.0})
+    assert here.master.status()["unfit"] == []
+    here.master.disconnected(gpu.session)
+    assert [work["budget"] for work in here.master.status()["unfit"]] == [1.0]
+
+
+def test_what_no_connected_worker_can_take_is_logged_once_when_it_lasts(house, caplog):
+    here = house(needs=Needs((NeedRule(0.0, {"gpu": 1}),)))
+    Peer(here, "cpu")
+
+    def tick(seconds):
+        here.clock.advance(seconds)
+        here.master.tick()
+        return [record.__dict__ for record in caplog.records if "no connected worker" in record.message]
+
+    assert tick(0.0) == tick(9.0) == []
+    (told,) = tick(1.0)
+    assert (told["budget"], told["trials"], told["needs"]) == (1.0, 3, {"gpu": 1})
+    assert len(tick(10.0)) == 1
+    gpu = Peer(here, "gpu", labels={"gpu": 1.0})
+    assert len(tick(10.0)) == 1
+    here.master.goodbye(gpu.session, (), "drained")
+    assert len(tick(10.0)) == 1
+    assert len(tick(10.0)) == 2
 
 
 def test_a_worker_that_cannot_take_what_is_left_keeps_nobody_behind_it_waiting(house):

@@ -60,7 +60,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def ask(self, worker: str) -> int:
         reply = self.do(Ask(worker))
         while isinstance(reply, Wait) and reply.needs_suggestion:
-            assert self.scheduler.missing_suggestions(1) == 1
+            assert self.scheduler.outlook.missing_suggestions(1) == 1
             number = len(self.scheduler.state.configurations)
             self.do(Suggest(number, {"x": number}, "prior"))
             reply = self.do(Ask(worker))
@@ -86,10 +86,10 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @rule(ahead=st.integers(0, 4))
     def suggest_ahead(self, ahead: int) -> None:
-        for _ in range(self.scheduler.missing_suggestions(ahead)):
+        for _ in range(self.scheduler.outlook.missing_suggestions(ahead)):
             number = len(self.scheduler.state.configurations)
             self.do(Suggest(number, {"x": number}, "model"))
-        assert self.scheduler.missing_suggestions(ahead) == 0
+        assert self.scheduler.outlook.missing_suggestions(ahead) == 0
 
     @rule()
     def suggest_a_known_number(self) -> None:

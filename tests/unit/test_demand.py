@@ -1,9 +1,12 @@
-"""How many workers a study could use, who idles, and how those are let go."""
+"""What a study could have done now, who idles, and how those are let go."""
+
+import math
 
 import pytest
 
-from bohb_service.master.demand import idle_workers, useful_workers
-from bohb_service.scheduler.needs import NeedRule, Needs
+from bohb_service.master.demand import idle_workers, most_work, waiting_work
+from bohb_service.scheduler.outcomes import Completed, Released
+from bohb_service.scheduler.trial import REFIT_RUNG
 from tests.house import Peer, houses
 
 
@@ -13,44 +16,84 @@ def make_house():
         yield make
 
 
-def test_demand_follows_the_rungs_and_ends_with_the_study(make_house):
+def test_what_waits_follows_the_rungs_and_ends_with_the_study(make_house):
     house = make_house(brackets=1)
     first, second = Peer(house, "a"), Peer(house, "b")
-    seen = []
+    seen = [waiting_work(house.master, 100)]
     answer = first.ask()
     while answer.jobs:
-        seen.append(useful_workers(house.master, 100))
+        seen.append(waiting_work(house.master, 100))
         (job,) = answer.jobs
         answer = first.ask(results=((job.lease, _loss(job)),), max_jobs=1)
-    assert seen == [9, 8, 7, 6, 5, 4, 3, 2, 1, 3, 2, 1, 1]
-    assert useful_workers(house.master, 100) == 0
+    assert seen == [*({1.0: n} for n in range(9, 0, -1)), {}, {3.0: 2}, {3.0: 1}, {}, {}]
+    assert waiting_work(house.master, 100) == {}
     assert second.name == "b"
 
 
-def test_the_demand_is_bounded_and_heeds_min_workers(make_house):
-    house = make_house(brackets=30, min_workers=12)
-    assert useful_workers(house.master, 4) == 4
-    house = make_house(evaluations=2, min_workers=12)
-    assert useful_workers(house.master, 100) == 12
+def test_brackets_that_are_not_open_yet_wait_too_as_far_as_anybody_wants_to_know(make_house):
+    house = make_house(brackets=5)  # of 9, 5, 3, 9 and 5 configurations
+    assert waiting_work(house.master, 100) == {1.0: 18, 3.0: 10, 9.0: 3}
+    assert waiting_work(house.master, 4) == {1.0: 4, 3.0: 4, 9.0: 3}
+    endless = make_house(full_budgets=1000.0)
+    assert waiting_work(endless.master, 200) == dict.fromkeys((1.0, 3.0, 9.0), 200)
 
 
-def test_what_needs_another_kind_of_worker_is_no_demand(make_house):
-    house = make_house(brackets=3, needs=Needs((NeedRule(3.0, {"gpu": 1}),)))
-    cpu, gpu = {"gpu": 0}, {"gpu": 1}
-    # Brackets of 9, 5 and 3 configurations, from budget 1, 3 and 9 on.
-    assert [useful_workers(house.master, 100, kinds) for kinds in ((), [cpu], [gpu], [cpu, gpu])] == [17, 9, 17, 17]
-    assert Peer(house, labels=gpu).ask().jobs
-    assert [useful_workers(house.master, 100, kinds) for kinds in ((), [cpu], [gpu])] == [17, 9, 17]
-    assert useful_workers(house.master, 5, [cpu]) == 5
-    small = make_house(evaluations=4, needs=Needs((NeedRule(0.0, {"gpu": 1}),)))
-    assert [useful_workers(small.master, 100, kinds) for kinds in ((), [cpu], [gpu])] == [4, 0, 4]
+def test_no_more_waits_than_the_stopping_rules_allow(make_house):
+    house = make_house(evaluations=4)
+    assert waiting_work(house.master, 100) == dict.fromkeys((1.0, 3.0, 9.0), 4)
+    assert most_work(house.master) == 4
+    peer = Peer(house)
+    (job,) = peer.ask().jobs
+    assert most_work(house.master) == 3
+    peer.ask(results=((job.lease, Released("preempted", "evicted")),), max_jobs=0, wait_s=0.0)
+    assert most_work(house.master) == 4
+    assert waiting_work(house.master, 100) == {1.0: 4, 3.0: 3, 9.0: 3}
+    thrifty = make_house(full_budgets=2.5)
+    assert waiting_work(thrifty.master, 100) == {1.0: 22, 3.0: 7, 9.0: 2}
+    assert most_work(thrifty.master) == math.inf
 
 
-def test_when_draining_only_what_runs_is_wanted(make_house):
+def test_the_final_training_waits_like_a_trial(make_house):
+    house = make_house(brackets=1, refit=True)
+    peer = Peer(house)
+    answer = peer.ask()
+    for _ in range(13):
+        (job,) = answer.jobs
+        answer = peer.ask(results=((job.lease, _loss(job)),), max_jobs=1)
+    assert answer.jobs[0].trial.rung == REFIT_RUNG
+    assert waiting_work(house.master, 100) == {}
+    house.master.goodbye(peer.session, (), "drained")
+    assert waiting_work(house.master, 100) == {9.0: 1}
+
+
+def test_what_a_worker_of_an_earlier_master_holds_waits_for_it(make_house):
+    house = make_house(brackets=1)
+    assert Peer(house, "back").ask().jobs
+    again = make_house(scheduler=house.scheduler)
+    assert waiting_work(again.master, 100) == {1.0: 9}
+    assert most_work(again.master) == math.inf
+    Peer(again, "back", running=(0,))
+    assert waiting_work(again.master, 100) == {1.0: 8}
+
+
+def test_when_draining_nothing_waits(make_house):
     house = make_house(brackets=1)
     assert Peer(house).ask().jobs
     house.master.drain()
-    assert useful_workers(house.master, 100) == 1
+    assert waiting_work(house.master, 100) == {}
+
+
+def test_those_of_a_group_leave_together_or_not_at_all(make_house):
+    house = make_house(brackets=1, evaluations=1)
+    busy, idle, other = (Peer(house, name) for name in ("busy", "idle", "other"))
+    (job,) = busy.ask().jobs
+    answers = {peer.name: peer.say(max_jobs=1, wait_s=20.0) for peer in (idle, other)}
+    busy.say(running=(job.lease,), max_jobs=0, wait_s=20.0)
+    house.pump()
+    house.master.dismiss([frozenset({"busy", "idle"}), frozenset({"other"})], "no more")
+    house.pump(lambda: answers["other"])
+    assert answers["other"][0].stop == "no more"
+    assert answers["idle"] == []
 
 
 def test_only_who_waits_for_a_job_is_idle_and_is_let_go(make_house):
@@ -62,7 +105,7 @@ def test_only_who_waits_for_a_job_is_idle_and_is_let_go(make_house):
     house.pump()
     house.clock.advance(7.0)
     assert idle_workers(house.master) == {"idle": 7.0}
-    house.master.dismiss(frozenset({"busy", "idle", "unknown"}), "no more")
+    house.master.dismiss([frozenset({name}) for name in ("busy", "idle", "unknown")], "no more")
     house.pump(lambda: answers)
     assert (answers[0].stop, answers[0].jobs) == ("no more", ())
     assert house.scheduler.state.holds(job.lease, "busy")
@@ -83,6 +126,4 @@ def test_idle_time_goes_on_over_exchanges_and_begins_anew_with_each_job(make_hou
 
 
 def _loss(job):
-    from bohb_service.scheduler.outcomes import Completed
-
     return Completed(float(job.trial.configuration))

@@ -1,14 +1,20 @@
 """A fleet that follows the demand: what it changes, and when it gives up."""
 
+import threading
+import time
+
 import pytest
 
+from bohb_service.clock import SystemClock
 from bohb_service.errors import BohbError, StudyError, TransportError
 from bohb_service.fleet.choice import fleet_script, size_of
 from bohb_service.fleet.dask import DaskLauncher
-from bohb_service.fleet.elastic import Change, ElasticFleet, Size, Unit, change_for
+from bohb_service.fleet.elastic import ElasticFleet
 from bohb_service.fleet.fleet import Demand, Employer, Place, worker_environment
 from bohb_service.fleet.slurm import slurm_script
+from bohb_service.fleet.staffing import Size, Unit
 from bohb_service.journal.run_directory import RunDirectory
+from bohb_service.scheduler.needs import NeedRule, Needs
 from bohb_service.study import Dask, Fleet, Slurm, parse_study
 from bohb_service.testing.clock import ManualClock
 
@@ -17,44 +23,10 @@ def units(running, waiting=0):
     return [Unit(f"u{n}", n < running) for n in range(running + waiting)]
 
 
-def demand(useful, workers=(), idle=None, others=0):
-    return Demand(useful, {name: {} for name in workers}, idle or {}, others)
-
-
-def idle_for(*seconds, useful):
-    idle = {f"u{n}.0": float(each) for n, each in enumerate(seconds)}
-    return demand(useful, idle, idle)
-
-
-@pytest.mark.parametrize(
-    ("wanted", "there", "size", "change"),
-    [
-        (demand(5), units(0), Size(8), Change(start=5)),
-        (demand(50), units(2, 1), Size(8), Change(start=5)),
-        (demand(3), units(1, 2), Size(8), Change()),
-        (demand(0), units(0), Size(8, least=2), Change(start=2)),
-        (demand(1), units(1, 3), Size(8), Change(cancel=("u3", "u2", "u1"))),
-        (demand(2), units(2, 1), Size(8, least=3), Change()),
-        # Workers that somebody started by hand serve the demand too; what is none of ours is never sent away.
-        (demand(3, ["laptop-1-ab"]), units(0), Size(8), Change(start=2)),
-        (demand(0, {"x"}, {"x": 900.0}), units(0), Size(8), Change()),
-        # All slots of a unit are of that unit.
-        (demand(2, ["u0.0.0", "u0.0.1"]), units(2), Size(8), Change()),
-        # Those that have had nothing to do for longest leave first, and only after a while.
-        (idle_for(70, 80, useful=1), units(2), Size(8), Change(dismiss=("u1.0",))),
-        (idle_for(59, 60, useful=0), units(2), Size(8), Change(dismiss=("u1.0",))),
-        # Places of several workers are asked for as a whole, and leave as a whole.
-        (demand(5), units(0), Size(8, slots=4), Change(start=2)),
-        (demand(5, ["u0.0", "u0.1", "x"]), units(1), Size(8, slots=2), Change(start=1)),
-        (demand(0, ["u0.0", "u0.1"], {"u0.0": 99.0}), units(1), Size(8, slots=2), Change()),
-        (demand(0, ["u0.0", "u0.1"], {"u0.0": 99.0, "u0.1": 60.0}), units(1), Size(8, slots=2),
-         Change(dismiss=("u0.0", "u0.1"))),
-        # A unit that waits goes before a worker that is there.
-        (demand(1, {"u0.0"}, {"u0.0": 99.0}), units(1, 1), Size(8), Change(cancel=("u1",))),
-    ],
-)  # fmt: skip
-def test_the_change_that_a_demand_asks_for(wanted, there, size, change):
-    assert change_for(wanted, there, size) == change
+def demand(waiting, workers=(), idle=None, **more):
+    work = waiting if isinstance(waiting, dict) else {1.0: waiting}
+    labels = workers if isinstance(workers, dict) else {name: {} for name in workers}
+    return Demand(work, more.pop("needs", Needs()), labels, idle or {}, **more)
 
 
 def test_a_worker_of_a_fleet_is_one_worker_of_this_run_whatever_the_environment_says(monkeypatch):
@@ -67,16 +39,22 @@ class Cluster:
     """A launcher in memory: what was asked of it, and what it says."""
 
     def __init__(self):
-        self.there, self.started, self.cancelled, self.fault = [], [], [], None
+        self.there, self.started, self.cancelled, self.fault, self.refusal = [], [], [], None, None
+        self.gate, self.looks = None, 0
 
     def check(self):
         self._fail()
 
     def units(self):
+        self.looks += 1
+        if self.gate is not None:
+            assert self.gate.wait(60.0)
         self._fail()
         return list(self.there)
 
     def start(self, n):
+        if self.refusal is not None:
+            raise self.refusal
         self.started.append(n)
         fresh = [Unit(f"u{sum(self.started)}-{number}", is_running=True) for number in range(n)]
         self.there += fresh
@@ -98,11 +76,11 @@ class Scene:
     def __init__(self, **size):
         self.cluster, self.clock = Cluster(), ManualClock()
         self.demand, self.dismissed = demand(2), []
-        employer = Employer(self._tell, lambda names: self.dismissed.extend(sorted(names)))
-        self.fleet = ElasticFleet(self.cluster, Size(4, poll_s=3600, **size), employer, self.clock)
+        employer = Employer(self._tell, lambda groups: self.dismissed.extend(map(sorted, groups)))
+        self.fleet = ElasticFleet(self.cluster, Size(**{"most": 4, "poll_s": 3600.0, **size}), employer, self.clock)
 
-    def _tell(self, at_most, kinds):
-        self.asked = (at_most, list(kinds))
+    def _tell(self, at_most):
+        self.asked = at_most
         if isinstance(self.demand, Exception):
             raise self.demand
         return self.demand
@@ -113,17 +91,32 @@ class Scene:
 
 
 @pytest.fixture
-def scene():
-    scene = Scene()
-    scene.fleet.start()
-    yield scene
-    scene.fleet.stop(0.0)
+def make_scene():
+    made = []
+
+    def make(**size):
+        made.append(Scene(**size))
+        made[-1].fleet.start()
+        return made[-1]
+
+    yield make
+    for scene in made:
+        scene.fleet.stop(0.0)
+
+
+@pytest.fixture
+def scene(make_scene):
+    return make_scene()
 
 
 def test_the_first_units_are_started_at_once(scene):
     assert scene.cluster.started == [2]
     scene.look()
     assert scene.cluster.started == [2]
+
+
+def test_as_many_trials_are_counted_as_the_fleet_may_have_workers(make_scene):
+    assert make_scene(most=3, slots=4).asked == 12
 
 
 def test_a_moment_of_small_demand_changes_nothing(scene):
@@ -135,24 +128,97 @@ def test_a_moment_of_small_demand_changes_nothing(scene):
     assert scene.cluster.cancelled == ["u1", "u0"]
 
 
+GPU_FROM_NINE = Needs((NeedRule(9.0, {"gpu": 1}),))
+
+
 def test_once_a_worker_has_told_what_it_has_only_trials_for_its_like_are_a_demand(scene, caplog):
-    assert scene.asked == (4, [])
     scene.cluster.there = units(2)
-    scene.demand = Demand(2, {"u0.0": {"gpu": 0}, "u1.0": {"gpu": 0}, "x": {"gpu": 1}}, {})
+    workers = {"u0.0": {"gpu": 0}, "u1.0": {"gpu": 0}}
+    scene.demand = demand({9.0: 3}, workers, needs=GPU_FROM_NINE)
     scene.look()
     scene.look()
-    assert scene.asked == (4, [{"gpu": 0}])
-    scene.demand = demand(0, others=3)
+    assert scene.cluster.started == [2]
+    assert caplog.text.count("no worker of this fleet so far can take") == 1
+    scene.demand = demand({1.0: 1, 9.0: 3}, workers, needs=GPU_FROM_NINE)
     scene.look()
+    assert scene.cluster.started == [2, 1]
+
+
+def test_from_time_to_time_another_place_is_tried_for_trials_that_no_known_worker_can_take(scene):
+    def look_until_started(seconds):
+        waited, n = 0, len(scene.cluster.started)
+        while len(scene.cluster.started) == n and waited < seconds:
+            waited += 10
+            scene.look(10.0)
+        return waited
+
+    def join(gpu):
+        names = [f"{unit.name}.0" for unit in scene.cluster.there]
+        scene.demand = demand({9.0: 3}, {name: {"gpu": gpu} for name in names}, needs=GPU_FROM_NINE)
+        scene.look()
+
+    join(0)
+    assert look_until_started(1000) == 300
+    assert scene.cluster.started == [2, 1]
+    # It may wait in the queue for long, and is not followed by others.
+    scene.cluster.there = [Unit(unit.name, n < 2) for n, unit in enumerate(scene.cluster.there)]
+    assert look_until_started(1000) == 1000
+    assert scene.cluster.cancelled == []
+    # It has come to a place like those before, and the next one to another: there is a reason to start more.
+    join(0)
+    assert scene.cluster.started == [2, 1, 1]
+    scene.cluster.there = scene.cluster.there[-1:]
+    join(1)
+    assert scene.cluster.started == [2, 1, 1, 3]
+
+
+def test_kinds_of_workers_that_have_not_been_there_for_long_are_forgotten(scene):
+    for gpu in (1, 0):
+        scene.cluster.there = units(2)
+        scene.demand = demand(0, {"u0.0": {"gpu": gpu}, "u1.0": {"gpu": 0}}, needs=GPU_FROM_NINE)
+        scene.look(10.0)
+    scene.look(500.0)
+    scene.demand = demand({9.0: 2}, scene.demand.workers, needs=GPU_FROM_NINE)
+    assert [labels["gpu"] for labels in scene.fleet._kinds.labels] == [1, 0]
+    scene.look(100.0)
+    assert [labels["gpu"] for labels in scene.fleet._kinds.labels] == [0]
+
+
+def test_workers_that_can_take_the_same_trials_are_of_one_kind(scene):
+    scene.cluster.there = units(2)
+    for memory in range(40):
+        scene.demand = demand(0, {"u0.0": {"gpu": 0, "memory_mb": memory}}, needs=GPU_FROM_NINE)
+        scene.look()
+    assert len(scene.fleet._kinds.labels) == 1
+    scene.demand = demand(0, {"u0.0": {"gpu": 1, "memory_mb": 40}}, needs=GPU_FROM_NINE)
     scene.look()
-    assert caplog.text.count("none that a worker of this fleet can take") == 1
+    assert len(scene.fleet._kinds.labels) == 2
+
+
+def test_a_unit_that_has_lost_workers_for_good_is_made_up_for(make_scene):
+    scene = make_scene(slots=4)
+    (name,) = [unit.name for unit in scene.cluster.there]
+    slots = [f"{name}.{slot}" for slot in range(4)]
+    scene.demand = demand(3, slots[:1])
+    scene.look()
+    assert scene.cluster.started == [1]
+    scene.demand = demand(0, slots)
+    scene.look()
+    scene.demand = demand(3, slots[:1])
+    scene.look()
+    assert scene.cluster.started == [1, 1]
+    # All of them have gone: it is about to end, or was queued again.
+    scene.demand = demand(4)
+    scene.cluster.there = [Unit(name, is_running=False)]
+    scene.look()
+    assert scene.cluster.started == [1, 1]
 
 
 def test_idle_workers_are_dismissed(scene):
     scene.cluster.there = units(2)
-    scene.demand = demand(0, {"u0.0", "u1.0"}, {"u0.0": 61.0, "u1.0": 1.0})
+    scene.demand = demand(0, {"u0.0": {}, "u1.0": {}}, {"u0.0": 61.0, "u1.0": 1.0})
     scene.look(61.0)
-    assert scene.dismissed == ["u0.0"]
+    assert scene.dismissed == [["u0.0"]]
 
 
 def test_units_that_end_without_having_joined_are_started_ever_more_slowly_and_then_given_up(scene):
@@ -189,7 +255,7 @@ def test_one_that_joins_wipes_out_earlier_failures(scene):
 def test_units_that_had_joined_are_replaced_at_once(scene):
     for _ in range(10):
         name = scene.cluster.there[0].name
-        scene.demand = demand(2, {f"{unit.name}.0" for unit in scene.cluster.there})
+        scene.demand = demand(0, [f"{unit.name}.0" for unit in scene.cluster.there])
         scene.look()
         scene.demand = demand(2)
         scene.cluster.there = []
@@ -212,37 +278,88 @@ def test_one_that_runs_but_does_not_join_is_told_once_and_waiting_in_the_queue_d
     assert caplog.messages == [f"{name} runs, but its worker has not joined: words of {name}" for name in names]
 
 
-def test_a_cluster_that_does_not_answer_is_given_time(scene):
-    scene.cluster.fault = BohbError("squeue says: nobody there")
-    for _ in range(4):
-        scene.look()
+SILENCE = BohbError("squeue says: nobody there")
+
+
+def test_a_cluster_that_does_not_answer_is_told_once_and_then_goes_on(scene, caplog):
+    scene.cluster.there = []
+    scene.demand = demand(0)
+    scene.look(61.0)
+    scene.cluster.fault = SILENCE
+    for _ in range(30):
+        scene.look(10.0)
         assert scene.fleet.error is None
+    scene.look(10.0)
+    assert scene.fleet.error is SILENCE
+    assert caplog.text.count("nobody there") == 1
     scene.cluster.fault = None
+    scene.demand = demand(3)
+    scene.look(10.0)
+    assert scene.fleet.error is None
+    assert scene.cluster.started[-1] == 3
+
+
+def test_silence_is_no_reason_to_give_up_what_is_known_to_wait_or_run(scene):
+    scene.cluster.there = units(0, 2)
     scene.look()
-    scene.cluster.fault = BohbError("squeue says: nobody there")
-    for _ in range(5):
-        scene.look()
-    assert str(scene.fleet.error) == "squeue says: nobody there"
+    scene.cluster.fault = SILENCE
+    for _ in range(100):
+        scene.look(10.0)
+    assert scene.fleet.error is None
     scene.cluster.fault = None
+    scene.demand = demand(4)
+    scene.look(10.0)
+    assert scene.cluster.started[-1] == 2
 
 
 def test_a_busy_master_is_no_fault_of_the_cluster(scene):
     scene.demand = TransportError("busy")
     for _ in range(10):
-        scene.look()
+        scene.look(100.0)
     assert scene.fleet.error is None
 
 
-def test_a_cluster_that_cannot_be_used_is_told_at_the_start():
+@pytest.mark.parametrize("fault", [StudyError("no sbatch"), BohbError("QOS limit")])
+def test_a_cluster_that_cannot_be_used_is_told_at_the_start_and_nothing_else_is(fault, caplog):
     scene = Scene()
-    scene.cluster.fault = StudyError("no sbatch")
-    with pytest.raises(StudyError, match="no sbatch"):
+    scene.cluster.fault = fault if isinstance(fault, StudyError) else None
+    scene.cluster.refusal = None if isinstance(fault, StudyError) else fault
+    with pytest.raises(type(fault), match=str(fault)):
         scene.fleet.start()
+    scene.cluster.fault = BohbError("squeue is not there either")
+    scene.fleet.stop(5.0)
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
 
 
 def test_what_is_left_at_the_end_is_cancelled(scene):
     scene.fleet.stop(0.0)
     assert len(scene.cluster.cancelled) == 2
+
+
+def test_at_the_end_the_cluster_is_asked_once_and_the_master_tells_who_is_still_there():
+    scene = Scene()
+    scene.fleet = ElasticFleet(
+        scene.cluster, Size(2, poll_s=3600), Employer(scene._tell, lambda _: None), SystemClock()
+    )
+    scene.fleet.start()
+    names = [f"{unit.name}.0" for unit in scene.cluster.there]
+    answers = [demand(0, names), demand(0, names), demand(0, names[1:]), demand(0, ["by-hand"])]
+    scene.fleet._employer = Employer(lambda _: answers.pop(0) if len(answers) > 1 else answers[0], lambda _: None)
+    scene.cluster.looks = 0
+    scene.fleet.stop(60.0)
+    assert scene.cluster.looks == 1
+    assert len(scene.cluster.cancelled) == 2
+    assert len(answers) == 1
+
+
+def test_a_cluster_that_hangs_does_not_hold_up_the_end(scene, caplog):
+    gate = threading.Event()
+    scene.cluster.gate = gate
+    began = time.monotonic()
+    scene.fleet.stop(0.0)
+    assert time.monotonic() - began < 30.0
+    assert "workers may be left in the cluster" in caplog.text
+    gate.set()
 
 
 def test_the_size_comes_from_the_command_line_or_the_study_file():

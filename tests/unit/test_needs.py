@@ -76,7 +76,7 @@ def test_whoever_cannot_take_the_next_trial_gets_the_one_after_it():
 
     assert reply == Wait(needs_suggestion=False)
     assert {budget for _, budget in done} == {1.0, 3.0}
-    assert scheduler.open_work() == {9.0: 5}  # the tops of the first two brackets, and the third one
+    assert scheduler.outlook.work() == {9.0: 5}  # the tops of the first two brackets, and the third one
     done, reply = work(scheduler, GPU)
     assert reply == Stop("brackets")
     assert [budget for _, budget in done] == [9.0] * 5
@@ -93,6 +93,8 @@ def test_how_far_small_budgets_run_ahead_is_bounded():
     assert reply == Wait(needs_suggestion=False)
     assert len(done) < 100
     assert len(scheduler.state.with_work) == 7
+    # No more brackets are opened, so nothing in them waits for anybody.
+    assert set(scheduler.outlook.work(n_cycles=100)) == {9.0}
 
 
 def test_a_study_that_nobody_can_take_waits():
@@ -109,7 +111,7 @@ def test_the_final_training_needs_what_the_largest_budget_needs():
         job = ask(scheduler, GPU)
         scheduler.handle(Tell(job.lease, Completed(0.5)))
     assert ask(scheduler, CPU) == Wait(needs_suggestion=False)
-    assert scheduler.open_work() == {9.0: 1}
+    assert scheduler.outlook.work() == {9.0: 1}
 
     assert ask(scheduler, GPU).trial.rung == REFIT_RUNG
 

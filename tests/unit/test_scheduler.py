@@ -314,13 +314,13 @@ def test_warm_start_comes_first_or_not_at_all():
 
 def test_suggestions_ahead_never_exceed_what_can_be_used():
     scheduler = make([(3, 1), (1, 3)], [(2, 1)], brackets=2)
-    assert scheduler.missing_suggestions(100) == 5
+    assert scheduler.outlook.missing_suggestions(100) == 5
     for number in range(4):
         scheduler.handle(Suggest(number, {"x": number}, "prior"))
-    assert scheduler.missing_suggestions(100) == 1
-    assert scheduler.missing_suggestions(3) == 0
+    assert scheduler.outlook.missing_suggestions(100) == 1
+    assert scheduler.outlook.missing_suggestions(3) == 0
     limited = make([(9, 1)], evaluations=4)
-    assert limited.missing_suggestions(100) == 4
+    assert limited.outlook.missing_suggestions(100) == 4
 
 
 def test_events_out_of_turn_are_refused():
@@ -500,7 +500,7 @@ def test_after_the_end_nothing_happens_any_more():
     for command in (Ask("w"), Halt("seconds"), Tell(0, Completed(0.0)), Reopen()):
         assert scheduler.handle(command).events == ()
     assert scheduler.handle(Ask("w")).reply == Stop("brackets")
-    assert scheduler.missing_suggestions(10) == 0
+    assert scheduler.outlook.missing_suggestions(10) == 0
 
 
 def test_a_search_that_goes_on_cannot_be_reopened():
@@ -589,10 +589,10 @@ def test_a_lease_that_has_ended_cannot_be_given_back():
 def test_suggestions_ahead_shrink_with_what_was_started():
     scheduler = make([(9, 1)], evaluations=4)
     ask(scheduler)
-    assert scheduler.missing_suggestions(100) == 3
+    assert scheduler.outlook.missing_suggestions(100) == 3
     scheduler.handle(Suggest(1, {"x": 1}, "prior"))
-    assert scheduler.missing_suggestions(100) == 2
-    assert scheduler.missing_suggestions(2) == 1
+    assert scheduler.outlook.missing_suggestions(100) == 2
+    assert scheduler.outlook.missing_suggestions(2) == 1
 
 
 def test_many_rungs_and_brackets_promote_by_their_own_sizes():
