@@ -130,11 +130,11 @@ class Outlook:
             return
         for index in range(first, first + schedule.cycle):
             rung = schedule.bracket(index)[0]
-            if rules.forbids_bracket(index) or not self._room(rung.budget):
+            if not self._room(rung.budget):
                 return
             count = n_cycles
             if rules.brackets is not None:
-                count = min(count, -((index - rules.brackets) // schedule.cycle))
+                count = min(count, max(0, -((index - rules.brackets) // schedule.cycle)))
             yield rung.budget, count * rung.size
 
     def _room(self, budget: float) -> float:

@@ -140,24 +140,13 @@ def test_what_no_connected_worker_can_take_is_in_the_status(house):
     assert here.master.status()["unfit"] == [{"budget": 1.0, "trials": 3, "need": need}]
     gpu = Peer(here, "gpu", labels={"gpu": 1.0, "kind": "a100"})
     assert here.master.status()["unfit"] == []
-    job = gpu.ask().jobs[0]
-    gpu.ask(results=((job.lease, Completed(0.5)),), max_jobs=0, wait_s=0.0)
-    here.master.goodbye(gpu.session, (), "drained")
-
+    assert gpu.ask().jobs
+    here.master.disconnected(gpu.session)
     assert here.master.status()["unfit"] == [{"budget": 1.0, "trials": 2, "need": need}]
+    assert waiting == []
+
     here.master.drain()
     assert here.master.status()["unfit"] == []
-    here.pump(lambda: waiting)
-    assert waiting[0].jobs == ()
-
-
-def test_whoever_has_lost_the_connection_can_take_nothing(house):
-    here = house(needs=Needs((NeedRule(0.0, {"gpu": 1}),)))
-    Peer(here, "cpu")
-    gpu = Peer(here, "gpu", labels={"gpu": 1.0})
-    assert here.master.status()["unfit"] == []
-    here.master.disconnected(gpu.session)
-    assert [work["budget"] for work in here.master.status()["unfit"]] == [1.0]
 
 
 def test_what_no_connected_worker_can_take_is_logged_once_when_it_lasts(house, caplog):

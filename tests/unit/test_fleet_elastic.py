@@ -293,9 +293,10 @@ def test_a_cluster_that_does_not_answer_is_told_once_and_then_goes_on(scene, cap
     assert scene.fleet.error is SILENCE
     assert caplog.text.count("nobody there") == 1
     scene.cluster.fault = None
-    scene.demand = demand(3)
     scene.look(10.0)
     assert scene.fleet.error is None
+    scene.demand = demand(3)
+    scene.look(10.0)
     assert scene.cluster.started[-1] == 3
 
 

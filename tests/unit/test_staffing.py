@@ -51,12 +51,15 @@ def leave(*groups):
         (demand(3, ["laptop-1-ab"], {"laptop-1-ab": 1.0}), units(0), Size(8), Change(start=2)),
         (demand(3, ["laptop-1-ab"]), units(0), Size(8), Change(start=3)),
         (demand(0, ["x"], {"x": 900.0}), units(0), Size(8), Change()),
+        (demand(1, ["u0.0", "x"], {"u0.0": 60.0, "x": 99.0}), units(1), Size(8), Change(dismiss=leave({"u0.0"}))),
         # However many of them there are, those that they leave undone are a demand.
         (demand(30, list(TWENTY), TWENTY), units(0), Size(4), Change(start=4)),
         (demand(22, list(TWENTY), TWENTY), units(0), Size(4), Change(start=2)),
         # No more than the study can begin at all.
         (demand({1.0: 9, 3.0: 9}, most=4), units(0), Size(8), Change(start=4)),
         (demand({1.0: 9, 3.0: 9}, ["x"], {"x": 1.0}, most=4), units(0), Size(8), Change(start=3)),
+        (demand(9, ["u0.0", "u1.0"], {"u0.0": 60.0, "u1.0": 61.0}, most=1), units(2), Size(8),
+         Change(dismiss=leave({"u1.0"}))),
         # Before the study begins, so many as it waits for.
         (demand(2, ["x"], {"x": 1.0}, awaited=5), units(1), Size(8), Change(start=3)),
         # Those that have had nothing to do for longest leave first, and only after a while.
@@ -87,9 +90,17 @@ def test_only_those_who_can_take_a_trial_do_so():
     assert balance_of(wanted, [], [GPU]) == Balance(lacking=3, strange=0, spare=frozenset())
     assert change(wanted, [], Size(8), kinds=[GPU]) == Change(start=3)
     assert balance_of(wanted, [], [CPU]) == Balance(lacking=0, strange=3, spare=frozenset())
-    # One who can do all leaves the small ones to those who cannot do more.
-    mixed = demand({1.0: 1, 9.0: 1}, {"gpu": GPU, "cpu": CPU}, {"gpu": 1.0, "cpu": 2.0}, needs=GPU_FROM_NINE)
-    assert balance_of(mixed, [], []) == Balance(lacking=0, strange=0, spare=frozenset())
+    idlers = demand(0, ["x"], {"x": 1.0})
+    assert balance_of(idlers, [], []) == Balance(lacking=0, strange=0, spare=frozenset())
+
+
+def test_one_who_can_do_all_leaves_to_another_what_that_one_can_do():
+    needs = Needs((NeedRule(0.0, {"kind": "a"}), NeedRule(9.0, {"kind": "b"})))
+    either = Needs((NeedRule(0.0, {"a": 1}), NeedRule(9.0, {"a": 0, "b": 1})))
+    both = demand({1.0: 1, 9.0: 1}, {"x": {"a": 1, "b": 1}, "y": {"b": 1}}, {"x": 1.0, "y": 2.0}, needs=either)
+    assert balance_of(both, [], []).lacking == 0
+    split = demand({1.0: 1, 9.0: 1}, {"x": {"kind": "a"}, "y": {"kind": "a"}}, {"x": 1.0, "y": 2.0}, needs=needs)
+    assert balance_of(split, [], []).lacking == 1
 
 
 def test_what_somebody_else_who_is_busy_can_take_is_not_strange():
