@@ -14,7 +14,7 @@ from bohb_service.master.terms import StudyFacts, Terms
 from bohb_service.optimizer.brackets import HyperbandSchedule, Schedule
 from bohb_service.optimizer.observation import Suggestion
 from bohb_service.rpc.messages import Answer, Request, WorkerInfo
-from bohb_service.scheduler.events import Event
+from bohb_service.scheduler.events import Event, MasterStarted
 from bohb_service.scheduler.invariants import check_invariants
 from bohb_service.scheduler.needs import Labels, Needs
 from bohb_service.scheduler.scheduler import Scheduler
@@ -143,6 +143,24 @@ def houses() -> Iterator[Callable[..., House]]:
     yield make
     for each in built:
         each.close()
+
+
+def restarted(make: Callable[..., House], before: House, epoch: str = "") -> House:
+    """The next master of the same study, which has replayed the journal of the one before.
+
+    Args:
+        make: Builds houses.
+        before: The house of the master before.
+        epoch: Of the new master's leases.
+    """
+    before.pump()
+    scheduler = Scheduler(before.scheduler.settings)
+    for record in before.journal.read():
+        scheduler.state.apply(record.event)
+    started = MasterStarted("0", "head", 1, epoch)
+    scheduler.state.apply(started)
+    before.journal.append([(before.clock.now(), started)])
+    return make(scheduler=scheduler, journal=before.journal)
 
 
 class Peer:

@@ -43,6 +43,7 @@ def snapshot_of(master: Master, server: Server) -> Snapshot:
         lost_workers=state.n_lost_workers,
         running=state.running,
         queued=sum(len(state.brackets[index].queued) for index in state.with_work),
+        abandoned=state.n_abandoned,
         configurations=len(state.configurations),
         from_model=state.n_from_model,
         incumbent_loss=None if best is None else best.loss,

@@ -26,6 +26,7 @@ from bohb_service.scheduler.events import (
     WarmStarted,
     WorkerJoined,
     WorkerLeft,
+    WorkerPlaced,
 )
 from bohb_service.scheduler.trial import REFIT_RUNG
 
@@ -122,7 +123,7 @@ class EventLines:
     def _describe(self, event: Event) -> tuple[int, str, dict[str, Any]]:
         """Level, message and fields of the line of an event."""
         match event:
-            case MasterStarted() | WorkerJoined() | WorkerLeft():
+            case MasterStarted() | WorkerJoined() | WorkerLeft() | WorkerPlaced():
                 return self._describe_presence(event)
             case WarmStarted(observations):
                 return logging.INFO, "warm start", {"observations": len(observations)}
@@ -146,7 +147,9 @@ class EventLines:
             case _:
                 assert_never(event)
 
-    def _describe_presence(self, event: MasterStarted | WorkerJoined | WorkerLeft) -> tuple[int, str, dict[str, Any]]:
+    def _describe_presence(
+        self, event: MasterStarted | WorkerJoined | WorkerLeft | WorkerPlaced
+    ) -> tuple[int, str, dict[str, Any]]:
         match event:
             case MasterStarted(version, host, pid):
                 return logging.INFO, "master started", {"version": version, "host": host, "pid": pid}
@@ -156,6 +159,8 @@ class EventLines:
             case WorkerLeft(worker, reason, is_lost):
                 level, message = (logging.WARNING, "worker lost") if is_lost else (logging.INFO, "worker left")
                 return level, message, {"worker": worker, "reason": reason}
+            case WorkerPlaced(worker, place):
+                return logging.DEBUG, "worker keeps directories of its own", {"worker": worker, "place": place}
             case _:
                 assert_never(event)
 

@@ -229,9 +229,10 @@ def _run_facts(run: Run) -> list[tuple[str, RenderableType]]:
         rows.append(("configurations", f"{n_configurations} evaluated, {share} proposed by the model"))
     rows.append(("spent", f"{figure(run.spent)} times the largest budget"))
     gained = run.continuation
-    if gained.continued and gained.share is not None:
+    if gained.share is not None:
+        # None is a figure too: it shows that checkpoints were lost, or that the objective keeps none.
         text = f"{gained.continued} of {plural(gained.promoted, 'promoted trial')} ({percent(gained.share)}) went on"
-        text += f" from a checkpoint; saved {figure(gained.saved)} times the largest budget"
-        rows.append(("continued", text))
+        saved = f"; saved {figure(gained.saved)} times the largest budget" if gained.continued else ""
+        rows.append(("continued", f"{text} from a checkpoint{saved}"))
     rows.append(("stored in", plain(str(run.directory))))
     return rows

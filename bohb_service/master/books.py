@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from bohb_service.clock import Clock
 from bohb_service.master.committer import Committer
 from bohb_service.scheduler.commands import Ask, Command, Tell
-from bohb_service.scheduler.events import TrialFailed, WorkerJoined, WorkerLeft
+from bohb_service.scheduler.events import TrialFailed, WorkerJoined, WorkerLeft, WorkerPlaced
 from bohb_service.scheduler.lease_table import LeaseTable
 from bohb_service.scheduler.outcomes import Failed, Outcome
 from bohb_service.scheduler.replies import Job, Reply
@@ -63,10 +63,16 @@ class Books:
             self.placement.take(transition.events, self._clock.monotonic())
         return transition
 
-    def note(self, fact: WorkerJoined | WorkerLeft) -> None:
+    def note(self, fact: WorkerJoined | WorkerLeft | WorkerPlaced) -> None:
         """Write down what nobody decided."""
         self.scheduler.state.apply(fact)
         self._committer.add([(self._clock.now(), fact)])
+        self.placement.take((fact,), self._clock.monotonic())
+
+    def hear_place(self, worker: str, place: str) -> None:
+        """Write down where a worker keeps the directories of configurations, if that is news."""
+        if place != self.scheduler.state.places.get(worker, ""):
+            self.note(WorkerPlaced(worker, place))
 
     def ask(self, session: "Session") -> Reply:
         """Lease the next job for a worker to it, if there is one."""

@@ -77,7 +77,7 @@ class Dispatcher:
     def _kind(self, session: Session) -> tuple[tuple[bool, ...], str]:
         """Equal for workers that are handed the same jobs."""
         ability = self._books.scheduler.settings.needs.ability(session.info.labels)
-        return ability, self._books.placement.place_of(session) if self._books.placement.has_holds else ""
+        return ability, self._books.placement.place_of(session.name) if self._books.placement.has_holds else ""
 
     def propose(self, n_waiting: int) -> None:
         """Ask for suggestions: for so many that wait for one now, and some ahead of demand."""

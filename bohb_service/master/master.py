@@ -113,7 +113,7 @@ class Master:
             self._deliver,
             lambda error: post(lambda: self.fail(error)),
         )
-        placement = Placement(scheduler.state, self.sessions, self.terms.hold_s)
+        placement = Placement(scheduler.state, self.sessions, self.terms.hold_s, clock.monotonic())
         self.books = Books(scheduler, self._committer, clock, self.terms.lease_s, placement)
         self._presence = Presence(self.books, self.sessions, self.terms, clock)
         self._unfit = UnfitWatch()
@@ -185,7 +185,7 @@ class Master:
             return
         now = self._clock.monotonic()
         self.sessions.heard(session, now)
-        self.books.placement.heard(session, request.place)
+        self.books.hear_place(session.name, request.place)
         if session.pending is not None and session.pending.seq == request.seq:
             session.pending.reply = reply
             return

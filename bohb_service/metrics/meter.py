@@ -128,7 +128,7 @@ class _Figures(Collector):
 
     def _evaluations(self, now: Snapshot) -> Iterator[Metric]:
         tally = self._tally()
-        ended = CounterMetricFamily("bohb_evaluations", "Evaluations that ended", labels=["status", "budget"])
+        ended = CounterMetricFamily("bohb_evaluations", "Evaluations that have a result", labels=["status", "budget"])
         # One step of the interpreter each: the master's thread may count meanwhile.
         for (status, budget), count in sorted(dict(tally.ended).items()) if tally is not None else ():
             ended.add_metric([status, budget], count)
@@ -137,6 +137,8 @@ class _Figures(Collector):
         text = "Leases that came back without a result, since this master started"
         yield _counters("bohb_requeued", text, "reason", requeued)
         yield GaugeMetricFamily("bohb_running_evaluations", "Evaluations that run", value=now.running)
+        text = "Trials whose last attempt was lost; one gets a result if that comes before its rung is closed"
+        yield GaugeMetricFamily("bohb_abandoned_evaluations", text, value=now.abandoned)
         text = "Trials that wait for a worker: promoted, or to be done again"
         yield GaugeMetricFamily("bohb_queue_depth", text, value=now.queued)
 

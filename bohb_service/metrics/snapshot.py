@@ -18,6 +18,7 @@ class Snapshot:
         lost_workers: How often a worker was lost.
         running: Trials that are leased.
         queued: Trials that wait for a worker: promoted, or to be done again.
+        abandoned: Trials whose last attempt was lost, without a result since.
         configurations: Suggested configurations.
         from_model: How many of them the model proposed.
         incumbent_loss: Loss of the incumbent, or None before the first result.
@@ -39,6 +40,7 @@ class Snapshot:
     lost_workers: int
     running: int
     queued: int
+    abandoned: int
     configurations: int
     from_model: int
     incumbent_loss: float | None

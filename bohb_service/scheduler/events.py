@@ -75,6 +75,19 @@ class WorkerLeft:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerPlaced:
+    """A worker keeps the directories of configurations somewhere else than was known; at first that is the master's.
+
+    Attributes:
+        worker: Its name.
+        place: Equal for workers that keep them in the same folder of the same machine; empty for the master's folder.
+    """
+
+    worker: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class WarmStarted:
     """Results of earlier runs were given to the model."""
 
@@ -195,6 +208,7 @@ Event = (
     MasterStarted
     | WorkerJoined
     | WorkerLeft
+    | WorkerPlaced
     | WarmStarted
     | BracketOpened
     | ConfigurationSuggested

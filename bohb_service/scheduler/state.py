@@ -28,6 +28,7 @@ from bohb_service.scheduler.events import (
     WarmStarted,
     WorkerJoined,
     WorkerLeft,
+    WorkerPlaced,
 )
 from bohb_service.scheduler.replies import Job
 from bohb_service.scheduler.trial import REFIT_RUNG, Trial, TrialId, TrialState, evaluation_seed
@@ -81,6 +82,8 @@ class StudyState:
         spent: Their budgets in units of the largest budget.
         n_masters: How many masters have served the study, one after the other.
         workers: Workers that have joined and not left, by name; after a restart they are expected back.
+        places: Where workers keep the directories of configurations, by name, those that have left included; who is not
+            in it keeps them where the master does.
         lost_workers: The last workers that were lost, oldest first.
         n_lost_workers: How often a worker was lost.
         n_completed: Number of trials of the search that completed.
@@ -109,6 +112,7 @@ class StudyState:
         self.spent = 0.0
         self.n_masters = 0
         self.workers: dict[str, WorkerJoined] = {}
+        self.places: dict[str, str] = {}
         self.lost_workers: deque[WorkerLeft] = deque(maxlen=_KEPT_LOSSES)
         self.n_lost_workers = 0
         self._epochs: list[str] = [""]
@@ -208,7 +212,7 @@ class StudyState:
                     raise ValueError(f"bracket {index} was opened, but {len(self.brackets)} is next")
                 self.brackets.append(Bracket(index, rungs))
                 self.with_work.append(index)
-            case MasterStarted() | WorkerJoined() | WorkerLeft():
+            case MasterStarted() | WorkerJoined() | WorkerLeft() | WorkerPlaced():
                 self._apply_presence(event)
             case WarmStarted(observations):
                 self.observations.extend(observations)
@@ -222,7 +226,7 @@ class StudyState:
             case _:
                 assert_never(event)
 
-    def _apply_presence(self, event: MasterStarted | WorkerJoined | WorkerLeft) -> None:
+    def _apply_presence(self, event: MasterStarted | WorkerJoined | WorkerLeft | WorkerPlaced) -> None:
         match event:
             case MasterStarted():
                 self.n_masters += 1
@@ -235,6 +239,10 @@ class StudyState:
                 if event.is_lost:
                     self.lost_workers.append(event)
                     self.n_lost_workers += 1
+            case WorkerPlaced(worker, place):
+                self.places.pop(worker, None)
+                if place:
+                    self.places[worker] = place
 
     def _apply_leased(self, event: TrialLeased) -> None:
         if event.lease != len(self.leases):

@@ -21,6 +21,7 @@ from bohb_service.scheduler.events import (
     WarmStarted,
     WorkerJoined,
     WorkerLeft,
+    WorkerPlaced,
 )
 from bohb_service.scheduler.trial import REFIT_RUNG, TrialId
 
@@ -28,6 +29,7 @@ ONE_OF_EACH: Sequence[Event] = (
     MasterStarted("0.1.0", "head", 17, "0123456789abcdef", 2),
     WorkerJoined("w", "node", 18, "0.1.0"),
     WorkerLeft("w", "its process died", is_lost=True),
+    WorkerPlaced("w", "0123456789abcdef"),
     WarmStarted((Observation(-1, {"x": 0.5, "kind": "ü"}, 9.0, 0.25), Observation(-2, {"x": 1}, 3.0, float("inf")))),
     BracketOpened(0, (Rung(3, 1.0), Rung(1, 3.0))),
     ConfigurationSuggested(0, {"x": 1e-300, "n": 3, "flag": True, "none": None}, "model"),

@@ -108,6 +108,9 @@ class History:
                 self.tells_presence = True
             case "WorkerLeft":
                 self._leave(body["worker"], body["reason"])
+            case "WorkerPlaced":
+                if body["worker"] not in self.joined:
+                    self.broken("presence", f"worker {body['worker']} has a place, but is not there")
             case "WarmStarted":
                 pass
             case "ConfigurationSuggested":

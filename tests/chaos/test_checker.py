@@ -269,6 +269,10 @@ def leave_without_having_joined(records):
     records.rows.insert(3, ["WorkerLeft", {"worker": "stranger", "reason": "its process died", "is_lost": True}])
 
 
+def keep_directories_without_having_joined(records):
+    records.rows.insert(3, ["WorkerPlaced", {"worker": "stranger", "place": "5f3a"}])
+
+
 def leave_without_a_reason(records):
     records.rows.insert(1, ["WorkerJoined", {"worker": "w9", "host": "here", "pid": 1, "version": "1"}])
     records.rows.insert(2, ["WorkerLeft", {"worker": "w9", "reason": "", "is_lost": True}])
@@ -400,6 +404,7 @@ DOCTORS = {
     spend_too_much: "stop",
     end_with_an_open_bracket: "unfinished",
     leave_without_having_joined: "presence",
+    keep_directories_without_having_joined: "presence",
     leave_without_a_reason: "reason",
     lease_to_a_worker_that_is_gone: "presence",
     write_an_unknown_event: "kind",

@@ -15,21 +15,9 @@ from bohb_service.rpc.messages import FAULT, WorkerInfo
 from bohb_service.scheduler.events import MasterStarted, TrialCompleted, TrialRequeued, WorkerJoined, WorkerLeft
 from bohb_service.scheduler.outcomes import Completed
 from bohb_service.scheduler.scheduler import Scheduler
-from tests.house import GatedJournal, Peer
+from tests.house import GatedJournal, Peer, restarted
 
 REPLACED = "its process was replaced by another of the same name"
-
-
-def restarted(house, before, epoch=""):
-    """The next master of the same study, which has replayed the journal of the one before."""
-    before.pump()
-    scheduler = Scheduler(before.scheduler.settings)
-    for record in before.journal.read():
-        scheduler.state.apply(record.event)
-    started = MasterStarted("0", "head", 1, epoch)
-    scheduler.state.apply(started)
-    before.journal.append([(before.clock.now(), started)])
-    return house(scheduler=scheduler, journal=before.journal)
 
 
 def lost(here):

@@ -29,6 +29,7 @@ from bohb_service.scheduler.events import (
     WarmStarted,
     WorkerJoined,
     WorkerLeft,
+    WorkerPlaced,
 )
 from bohb_service.scheduler.outcomes import Failed, Released
 from bohb_service.scheduler.state import StudyState
@@ -75,6 +76,7 @@ def test_lines_of_events(logged):
     events = [
         MasterStarted("1.0", "head", 7),
         WorkerJoined("local-1", "node", 8, "1.0"),
+        WorkerPlaced("local-1", "5f3a"),
         WorkerLeft("local-1", "drained", is_lost=False),
         WarmStarted(()),
         BracketOpened(0, (Rung(9, 1), Rung(3, 3.5))),
@@ -92,6 +94,7 @@ def test_lines_of_events(logged):
     assert logged() == [
         f"{TIME} master started version=1.0 host=head pid=7",
         f"{TIME} worker joined worker=local-1 host=node pid=8 version=1.0",
+        f"{TIME} worker keeps directories of its own worker=local-1 place=5f3a",
         f"{TIME} worker left worker=local-1 reason=drained",
         f"{TIME} warm start observations=0",
         f"{TIME} bracket opened bracket=0 rungs=9@1,3@3.5",

@@ -20,7 +20,7 @@ from bohb_service.metrics.tally import Tally
 from bohb_service.optimizer.brackets import FullBudgetSchedule, SuccessiveHalvingSchedule
 from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.server import Server
-from bohb_service.scheduler.events import MasterStarted, TrialAbandoned, TrialFailed, TrialRequeued
+from bohb_service.scheduler.events import MasterStarted, TrialFailed, TrialRequeued
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.trial import REFIT_RUNG, TrialId
 from tests.house import Peer, houses
@@ -103,13 +103,36 @@ def test_a_master_that_begins_counts_what_was_there_before(house):
     assert dict(tally.ended) == {("completed", "9"): 1}
     trial = TrialId(0, 0)
     tally([(0.0, MasterStarted("1", "h", 1)), (0.0, TrialFailed(trial, 5, "exception", "x", seconds=3.0))])
-    tally(
-        [(0.0, TrialAbandoned(trial, 6, "lost", "x")), (0.0, TrialRequeued(trial, 7, "lost", "x", used_attempt=True))]
-    )
+    tally([(0.0, TrialRequeued(trial, 7, "lost", "x", used_attempt=True))])
     tally([(0.0, TrialFailed(TrialId(0, REFIT_RUNG), 8, "exception", "x"))])
-    assert dict(tally.ended) == {("completed", "9"): 1, ("failed", "9"): 1, ("abandoned", "9"): 1}
+    assert dict(tally.ended) == {("completed", "9"): 1, ("failed", "9"): 1}
     assert dict(tally.requeued) == {"lost": 1}
     assert heard == [("9", 3.0)]
+
+
+def test_a_late_result_is_counted_once_also_after_a_restart(house, port, monkeypatch):
+    monkeypatch.setattr("bohb_service.metrics.meter.FRESH_S", 0.0)
+    here = house(schedule=SuccessiveHalvingSchedule(1, 9), brackets=1)
+    meter = Meter(lambda: snapshot_of(here.master, port))
+    count = meter.follow(here.scheduler.state)
+    peer = Peer(here)
+    for _ in range(here.scheduler.settings.max_attempts):
+        lease = peer.ask().jobs[0].lease
+        peer.ask(results=((lease, Released("lost", "killed")),), max_jobs=0, wait_s=0.0)
+    n_counted = len(here.records())
+    count([(record.at, record.event) for record in here.records()])
+    before = told_by(meter)
+    peer.ask(results=((lease, Completed(0.5)),), max_jobs=0, wait_s=0.0)
+    count([(record.at, record.event) for record in here.records()[n_counted:]])
+    after = told_by(meter)
+    meter.follow(here.scheduler.state)
+    restarted = told_by(meter)
+
+    def ended(told):
+        return sum(value for (name, *_), value in told.items() if name == "bohb_evaluations_total")
+
+    assert [ended(told) for told in (before, after, restarted)] == [0, 1, 1]
+    assert [told["bohb_abandoned_evaluations",] for told in (before, after, restarted)] == [1, 0, 0]
 
 
 def test_calls_and_commits_are_timed():
