@@ -131,8 +131,8 @@ def test_studies_of_different_names_have_different_objects():
     made = {base_name(name) for name in names}
     assert len(made) == len(names)
     assert base_name("a-b") == "bohb-a-b"
-    # The host name of a pod of an Indexed Job, of a thousand, is a label of 63 letters too.
-    assert max(len(f"{name}-worker-999") for name in made) <= 63
+    # The host name of a pod of an Indexed Job of many is a label of 63 letters too.
+    assert max(len(f"{name}-worker-99999") for name in made) <= 63
 
 
 def test_no_container_is_root_or_may_become_it(folder):
