@@ -14,7 +14,7 @@ COPY workers ./workers
 RUN python3 -m venv /opt/bohb && /opt/bohb/bin/python -m pip install -c constraints.txt --upgrade pip
 
 FROM source AS build-cpu
-ARG EXTRAS=sklearn
+ARG EXTRAS=sklearn,metrics
 RUN /opt/bohb/bin/python -m pip install -c constraints.txt --build-constraint constraints.txt ".[${EXTRAS}]"
 
 FROM source AS build-gpu
@@ -30,8 +30,9 @@ USER 1000:1000
 CMD ["bohb-master", "--help"]
 
 FROM base AS gpu
-# What NVIDIA's container runtime reads.
-ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
+# For NVIDIA's container runtime. Which devices a container sees is left to what starts it: a list of them here would hold
+# also for pods that have asked for none.
+ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=build-gpu /opt/bohb /opt/bohb
 
 FROM base AS cpu

@@ -26,3 +26,7 @@ class ExitCode(IntEnum):
     """Ended by SIGINT; the same command goes on."""
     TERMINATED = 143
     """Ended by SIGTERM; the same command goes on."""
+
+
+FINAL = (ExitCode.USAGE, ExitCode.NO_RESULT, ExitCode.RUN_DIRECTORY, ExitCode.NO_MODEL, ExitCode.TRY_AGAIN)
+"""Ends of a master after which nothing should start it again: the same would happen, or it was stopped on request."""

@@ -1,5 +1,6 @@
 """Writes a study as a folder of manifests for Kubernetes, with all that they refer to."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ import yaml
 from bohb_service.clock import SystemClock
 from bohb_service.errors import StudyError
 from bohb_service.fleet.choice import size_of
-from bohb_service.fleet.kubernetes import CREDENTIALS_FOLDER, STUDY_FILE, manifests, master_hosts
+from bohb_service.fleet.kubernetes import CREDENTIALS_FOLDER, PORT, STUDY_FILE, manifests, master_hosts
 from bohb_service.security.authority import make_credentials
 from bohb_service.security.private_files import complete_folder
 from bohb_service.study import Study
 from bohb_service.study.worker_name import split_worker
+
+_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+"""Names of files that Kubernetes can hold."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -41,10 +45,19 @@ def write_manifests(study: Study, folder: Path, workers: int = 0) -> list[Path]:
         raise StudyError("warm_start: earlier runs of this machine are not in the cluster; leave the key out")
     name = split_worker(study.worker)
     objective = Path(name.target) if name.is_file else None
+    if objective is not None and not _KEY.fullmatch(objective.name):
+        raise StudyError(
+            f"worker: the file name {objective.name!r} cannot be a key in Kubernetes; rename it, with letters, digits, "
+            "'-', '_' and '.' only"
+        )
     content = study.model_dump(mode="json", exclude={"fleet", "warm_start"})
     if objective is not None:
         content["worker"] = f"{objective.name}:{name.class_name}"
     settings = study.fleet.kubernetes
+    if settings.metrics_port == PORT:
+        raise StudyError(
+            f"fleet.kubernetes.metrics_port: {PORT} is where the master listens; choose another one, e.g. 9100"
+        )
     files = manifests(study.name, settings, size.most, objective.name if objective else None, size.slots)
     if folder.exists():
         raise StudyError(f"{folder} exists; give another folder, or remove it with its credentials")

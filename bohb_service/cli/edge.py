@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 import click
 
 from bohb_service.errors import AuthenticationError, BohbError, JournalError, StudyError, TransportError
-from bohb_service.exit_codes import ExitCode
+from bohb_service.exit_codes import FINAL, ExitCode
 
 if TYPE_CHECKING:
     from bohb_service.results.run import Run
@@ -62,6 +62,23 @@ def guarded(command: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:  # noqa: BLE001  (the outermost edge)
             told = f"internal error: {type(error).__name__}: {error}; this is a bug, please report it"
             _leave(f"{told} (set {DEBUG_VARIABLE}=1 to see where it comes from)", ExitCode.FAILURE)
+
+    return run
+
+
+def supervisable(command: Callable[..., R]) -> Callable[..., R]:
+    """A command with one parameter more, ``supervised``: with it, ends are success that must not be repeated."""
+
+    @wraps(command)
+    def run(*, supervised: bool, **settings: Any) -> R:
+        try:
+            return command(**settings)
+        except SystemExit as end:
+            if not supervised or end.code not in FINAL:
+                raise
+            click.echo(f"this ended with exit code {end.code:d}; that is 0 with --supervised, since the same command "
+                       "would not get further by itself", err=True)  # fmt: skip
+            sys.exit(ExitCode.OK)
 
     return run
 

@@ -7,7 +7,7 @@ import click
 
 from bohb_service._version import VERSION
 from bohb_service.cli.doctor import master_doctor
-from bohb_service.cli.edge import guarded, print_json, print_run
+from bohb_service.cli.edge import guarded, print_json, print_run, supervisable
 from bohb_service.cli.logs import logs
 from bohb_service.cli.options import Address, Listen, Seconds, log_options, option, wants_json
 from bohb_service.errors import StudyError
@@ -52,7 +52,12 @@ def main() -> None:
     show_default=True,
     help="What starts workers: local; or as many as are of use with slurm or dask, by the options of the study file.",
 )
-@option("--print", "as_script", is_flag=True, help="Print what --fleet would submit, and do nothing else.")
+@option(
+    "--print",
+    "as_script",
+    is_flag=True,
+    help="Print what --fleet would submit with the other options, and do nothing else.",
+)
 @option(
     "--min-workers",
     type=click.IntRange(min=0),
@@ -114,8 +119,15 @@ def main() -> None:
     type=Listen(),
     help="Show figures for Prometheus at http://HOST:PORT/metrics; HOST is 127.0.0.1 unless given.",
 )
+@option(
+    "--supervised",
+    is_flag=True,
+    help="For what starts failed commands again whatever their exit code is, such as Docker: "
+    "2, 3, 5, 6 and 75 become 0.",
+)
 @log_options
 @_AS_JSON
+@supervisable
 @guarded
 def run(
     *,
@@ -155,14 +167,14 @@ def run(
     if insecure and credentials is not None:
         raise StudyError("give either --credentials or --insecure")
     study = load_study(file)
-    if as_script:
-        from bohb_service.fleet.choice import fleet_script
-
-        click.echo(fleet_script(fleet, study, run_dir if run_dir is not None else Path("runs") / study.name), nl=False)
-        return
     held = None if credentials is None else load_credentials(credentials, "master")
     endpoint = Endpoint(host, port, bind, held, insecure=insecure, name_server=nameserver)
     directory = run_dir if run_dir is not None else Path("runs") / study.name
+    if as_script:
+        from bohb_service.fleet.choice import fleet_script
+
+        click.echo(fleet_script(fleet, study, directory, endpoint), nl=False)
+        return
     study_run = StudyRun(
         study,
         directory,

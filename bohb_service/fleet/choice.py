@@ -11,6 +11,8 @@ from bohb_service.fleet.fleet import Employer, Place
 from bohb_service.fleet.slurm import SlurmLauncher, slurm_script
 from bohb_service.fleet.staffing import Size
 from bohb_service.journal.run_directory import RunDirectory
+from bohb_service.rpc.endpoint import Endpoint
+from bohb_service.rpc.pyro import format_address
 from bohb_service.study import Fleet as FleetSection
 from bohb_service.study import Study
 from bohb_service.suggestions import did_you_mean
@@ -31,6 +33,8 @@ def check_fleet(name: str) -> None:
         StudyError: There is none of that name.
     """
     if name not in FLEETS:
+        if name == "kubernetes":
+            raise StudyError("--fleet kubernetes: workers go there as manifests; see `bohb-master manifests FILE`")
         hint = did_you_mean(name, FLEETS) or "choose another"
         raise StudyError(f"--fleet: {name!r} is not known; {hint} (allowed: {', '.join(FLEETS)})")
 
@@ -77,13 +81,14 @@ def elastic_fleet(  # noqa: PLR0917  (the parts that it joins)
     return ElasticFleet(_LAUNCHERS[name](place, section), size_of(section, workers), employer, clock)
 
 
-def fleet_script(name: str, study: Study, directory: Path) -> str:
+def fleet_script(name: str, study: Study, directory: Path, endpoint: Endpoint) -> str:
     """What a fleet would submit for a study.
 
     Args:
         name: One of `FLEETS`.
         study: The study.
         directory: Its run directory.
+        endpoint: Where the master would listen; a port that it would only choose then is shown as such.
 
     Raises:
         StudyError: The fleet submits no script.
@@ -91,4 +96,10 @@ def fleet_script(name: str, study: Study, directory: Path) -> str:
     check_fleet(name)
     if name != "slurm":
         raise StudyError(f"--print: --fleet {name} submits no script; give --fleet slurm")
-    return slurm_script(Place(RunDirectory(directory), study.name, "HOST:PORT"), study.fleet.slurm, study.fleet.slots)
+    address = "HOST:PORT"
+    if endpoint.security != "loopback":
+        address = format_address(endpoint.host, endpoint.port)
+        address = address if endpoint.port else f"{address.removesuffix('0')}PORT"
+    held = None if endpoint.credentials is None else endpoint.credentials.source
+    place = Place(RunDirectory(directory), study.name, address, held, insecure=endpoint.insecure)
+    return slurm_script(place, study.fleet.slurm, study.fleet.slots)

@@ -5,6 +5,7 @@ are no tasks of Dask: it would do a lost one again from zero, and knows nothing 
 workers tell which units they hold, so a client that was disconnected, or a new master, sees what is there.
 """
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -12,6 +13,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bohb_service.clock import SystemClock
 from bohb_service.errors import BohbError, StudyError
 from bohb_service.fleet.dask_task import Order, end_units, held_units, hold_worker
 from bohb_service.fleet.fleet import Place, remote_arguments
@@ -25,6 +27,7 @@ T = TypeVar("T")
 
 _CONNECT_SECONDS = 10.0
 _CALL_SECONDS = 15.0
+_ANSWER_SECONDS = 3.0
 _NO_DASK = "--fleet dask needs Dask: pip install 'bohb-service[dask]', here and where Dask's workers are"
 
 
@@ -52,6 +55,8 @@ class DaskLauncher:
         self._arguments = tuple(remote_arguments(place, dask.credentials, slots))
         self._client: Client | None = None
         self._futures: dict[str, Future[Any]] = {}
+        self._held: dict[str, list[str]] = {}
+        self._has_silent = False
         self._words: dict[str, str] = {}
 
     def check(self) -> None:
@@ -70,13 +75,18 @@ class DaskLauncher:
             raise StudyError(f"fleet.dask: {error}") from error
 
     def units(self) -> list[Unit]:
-        """Units that Dask's workers hold, and those that wait for a place, oldest first.
+        """Units that Dask's workers hold, and then those that wait for a place, each oldest first.
+
+        What a Dask worker holds that does not answer, is what it held when it did.
 
         Raises:
-            BohbError: The cluster does not answer.
+            BohbError: The scheduler does not answer.
         """
-        held: dict[str, list[str]] = self._call(lambda client: client.run(held_units, on_error="ignore"))
-        running = sorted({unit for units in held.values() for unit in units if unit.startswith(self._prefix)})
+        ask = _ask_each if self._has_silent else _ask_all
+        told = self._call(lambda client: client.sync(ask, client, callback_timeout=_CALL_SECONDS))
+        self._has_silent = None in told.values()
+        self._held = {worker: self._held.get(worker, []) if units is None else units for worker, units in told.items()}
+        running = sorted({unit for units in self._held.values() for unit in units if unit.startswith(self._prefix)})
         for unit, future in list(self._futures.items()):
             if future.status == "error":
                 with contextlib.suppress(Exception):
@@ -87,12 +97,14 @@ class DaskLauncher:
         return [*(Unit(unit, is_running=True) for unit in running), *(Unit(unit, is_running=False) for unit in waiting)]
 
     def start(self, n: int) -> list[str]:
-        """Submit so many tasks; the names of the units.
+        """Submit so many tasks; the names of the units, which sort by age.
 
         Raises:
-            BohbError: The cluster does not answer.
+            BohbError: The scheduler does not answer.
         """
-        orders = [Order(f"{self._prefix}{secrets.token_hex(4)}", self._arguments) for _ in range(n)]
+        moment = f"{int(SystemClock().now() * 1000):012x}"
+        names = [f"{self._prefix}{moment}{number:04x}{secrets.token_hex(2)}" for number in range(n)]
+        orders = [Order(name, self._arguments) for name in names]
 
         def submit(client: "Client") -> list["Future[Any]"]:
             resources = self._dask.resources or None
@@ -108,15 +120,17 @@ class DaskLauncher:
         """Withdraw what waits, and let what runs end.
 
         Raises:
-            BohbError: The cluster does not answer.
+            BohbError: The scheduler does not answer.
         """
         futures = [future for name in names if (future := self._futures.pop(name, None)) is not None]
 
-        def end(client: "Client") -> None:
-            client.cancel(futures)
-            client.run(end_units, list(names), on_error="ignore")
+        async def end(client: "Client") -> None:
+            await client.cancel(futures)
+            # Those that answer have got it; one that is silent reads it when it can.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(client.run(end_units, list(names), on_error="ignore"), _ANSWER_SECONDS)
 
-        self._call(end)
+        self._call(lambda client: client.sync(end, client, callback_timeout=_CALL_SECONDS))
 
     def last_words(self, name: str) -> str:
         """What the worker of a unit printed at last."""
@@ -172,3 +186,27 @@ class DaskLauncher:
         if client is not None:
             with contextlib.suppress(Exception):
                 client.close(timeout=1)
+
+
+async def _ask_all(client: "Client") -> dict[str, list[str] | None]:
+    """What each of Dask's workers holds; None where it has not answered."""
+    try:
+        return dict(await asyncio.wait_for(client.run(held_units, on_error="ignore"), _ANSWER_SECONDS))
+    except TimeoutError:
+        # One that is silent, e.g. because its machine is, keeps back the answers of all.
+        return await _ask_each(client)
+
+
+async def _ask_each(client: "Client") -> dict[str, list[str] | None]:
+    """The same, each asked by itself, which costs more."""
+
+    async def ask(worker: str) -> list[str] | None:
+        question = client.run(held_units, workers=[worker], on_error="ignore")
+        try:
+            answers: dict[str, list[str]] = await asyncio.wait_for(question, _ANSWER_SECONDS)
+        except TimeoutError:
+            return None
+        return answers.get(worker, [])
+
+    workers = list(await client.nthreads())
+    return dict(zip(workers, await asyncio.gather(*map(ask, workers)), strict=True))

@@ -4,11 +4,12 @@ Plain files for kustomize: `base` has the master, `deployment` and `job` add the
 is a Job too: it ends with the study; a pod that ends before is followed by another one, which never runs beside it.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from bohb_service.exit_codes import ExitCode
+from bohb_service.exit_codes import FINAL, ExitCode
 from bohb_service.fleet.fleet import slot_arguments
 from bohb_service.study import Kubernetes
 
@@ -17,7 +18,7 @@ STUDY_FILE = "study.yaml"
 CREDENTIALS_FOLDER = "credentials"
 
 _USER = 1000
-_MOST_LETTERS = 40
+_MOST_LETTERS = 32
 _MANY = 1000
 _LEAVING_SECONDS = 10
 """What a worker keeps for itself of the time before a pod's end: to give its job back."""
@@ -29,9 +30,9 @@ Manifest = dict[str, Any]
 
 
 def base_name(study: str) -> str:
-    """What the objects of a study are called: its name as a DNS label."""
+    """What the objects of a study are called: its name as a DNS label, and of another one differently."""
     label = re.sub(r"[^a-z0-9]+", "-", study.lower()).strip("-")[:_MOST_LETTERS].strip("-")
-    return f"bohb-{label}"
+    return f"bohb-{label}" if label == study else f"bohb-{label}-{hashlib.sha256(study.encode()).hexdigest()[:6]}"
 
 
 def master_hosts(study: str, namespace: str) -> tuple[str, ...]:
@@ -81,10 +82,6 @@ def manifests(
 _KUSTOMIZATION: Mapping[str, Any] = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
 
 
-_FINAL = (ExitCode.USAGE, ExitCode.NO_RESULT, ExitCode.RUN_DIRECTORY, ExitCode.NO_MODEL)
-"""Ends of a master after which the same command would end so again."""
-
-
 class _Maker:
     """Makes the objects of one study."""
 
@@ -123,6 +120,7 @@ class _Maker:
             "periodSeconds": 10,
             "timeoutSeconds": 10,
         }
+        metrics = self._settings.metrics_port
         container = {
             "name": "master",
             "command": [
@@ -135,20 +133,27 @@ class _Maker:
                 f"--port={PORT}",
                 f"--credentials={_HELD}/master",
                 "--log-json",
+                *([] if metrics is None else [f"--metrics=0.0.0.0:{metrics}"]),
             ],
-            "ports": [{"name": "pyro", "containerPort": PORT}],
+            "ports": [
+                {"name": "pyro", "containerPort": PORT},
+                *([] if metrics is None else [{"name": "metrics", "containerPort": metrics}]),
+            ],
             "startupProbe": {**probe, "failureThreshold": 30},
             "readinessProbe": probe,
             "livenessProbe": {**probe, "failureThreshold": 6},
             "resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
         }
         pod = self._pod(container, ("master", "admin"), claim=self.of("master"))
-        rules = [_IGNORE_DISRUPTION, _fail_on(*_FINAL)]
+        about: Manifest = {"labels": self._labels("master")}
+        if metrics is not None:
+            about["annotations"] = {"prometheus.io/scrape": "true", "prometheus.io/port": str(metrics)}
+        rules = [_IGNORE_DISRUPTION, _fail_on(*FINAL)]
         spec = {
             "backoffLimit": _MANY,
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": rules},
-            "template": {"metadata": {"labels": self._labels("master")}, "spec": {**pod, "restartPolicy": "Never"}},
+            "template": {"metadata": about, "spec": {**pod, "restartPolicy": "Never"}},
         }
         return {"apiVersion": "batch/v1", "kind": "Job", **self._head("master"), "spec": spec}
 

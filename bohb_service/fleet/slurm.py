@@ -7,6 +7,7 @@ killed finds those that live on. SLURM's database is not needed.
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import shlex
@@ -21,10 +22,25 @@ from bohb_service.fleet.last_words import last_words
 from bohb_service.fleet.staffing import Unit
 from bohb_service.study import Slurm
 
+log = logging.getLogger("bohb_service.fleet")
+
 _COMMANDS = ("sbatch", "squeue", "scancel")
 _COMMAND_SECONDS = 60.0
-_WAITING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SUSPENDED"})
-_OVER = frozenset({"COMPLETING", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE"})
+_WAITING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED"})
+# A suspended one may hold a job, and goes on by itself.
+_RUNNING = frozenset({"RUNNING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING"})
+_SET_ASIDE = frozenset({"REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"})
+_REQUEUED_HELD = re.compile("requeued.*held")
+"""Reason of what is PENDING: after a failed launch, or because an administrator has set it aside."""
+
+_LARGEST_ARRAY = 1000
+"""SLURM's own default allows 1001 tasks."""
+
+_HIDDEN = re.compile(
+    "(SBATCH_(ARRAY_INX|CLUSTERS|ERROR|JOB_NAME|OUTPUT|WAIT)|SLURM_(CLUSTERS|RESTART_COUNT)|(SQUEUE|SCANCEL)_.*)"
+)
+"""Variables that would make SLURM's commands do something else, and those that workers read of their own job alone."""
+
 _DEFAULTS = {"requeue": True, "open-mode": "append", "signal": "B:USR1@120"}
 _PLAIN = re.compile(r"[\w@%+=:,./\[\]*-]+")
 
@@ -89,6 +105,10 @@ class SlurmLauncher:
         self._logs = _logs(place, slurm)
         self._name = job_name(place)
         self._script = slurm_script(place, slurm, slots)
+        self._n_units = 0
+        self._set_aside: set[str] = set()
+        self._largest = _LARGEST_ARRAY
+        self._is_full = False
 
     def check(self) -> None:
         """Ask SLURM whether it would take a worker.
@@ -116,27 +136,52 @@ class SlurmLauncher:
             ) from error
 
     def units(self) -> list[Unit]:
-        """All tasks that wait or run, oldest first.
+        """All tasks that run, or wait and will run by themselves; oldest first.
 
         Raises:
             BohbError: SLURM does not answer.
         """
-        found = []
-        for line in self._run("squeue", "--noheader", "--array", f"--name={self._name}", "--format=%i|%T").splitlines():
-            task, _, state = line.strip().partition("|")
-            if task and state not in _OVER:
-                found.append(Unit(f"slurm-{task}", state not in _WAITING))
+        found, set_aside = [], set()
+        listed = self._run("squeue", "--noheader", "--array", f"--name={self._name}", "--format=%i|%T|%r")
+        for line in listed.splitlines():
+            task, state, reason = (f"{line.strip()}||").split("|")[:3]
+            if state in _SET_ASIDE or (state == "PENDING" and _REQUEUED_HELD.search(reason)):
+                set_aside.add(task)
+            elif state in _WAITING | _RUNNING:
+                found.append(Unit(f"slurm-{task}", state in _RUNNING))
+        for task in sorted(set_aside - self._set_aside):
+            log.warning("SLURM holds task %s, so another one takes its place; `scancel %s` ends it", task, task)
+        self._set_aside, self._n_units = set_aside, len(found)
         return sorted(found, key=lambda unit: [int(number) for number in re.findall(r"\d+", unit.name)])
 
     def start(self, n: int) -> list[str]:
-        """Submit an array of so many workers; the names of its tasks.
+        """Submit arrays of so many workers, or of as many as SLURM takes; the names of their tasks.
 
         Raises:
-            BohbError: SLURM does not take it.
+            BohbError: SLURM takes none, and there is none yet.
         """
-        # With several clusters the answer is ID;CLUSTER.
-        job = self._run("sbatch", "--parsable", f"--array=0-{n - 1}", stdin=self._script).strip().partition(";")[0]
-        return [f"slurm-{job}_{number}" for number in range(n)]
+        names: list[str] = []
+        while len(names) < n:
+            size = min(n - len(names), self._largest)
+            try:
+                answer = self._run("sbatch", "--parsable", f"--array=0-{size - 1}", stdin=self._script)
+            except _RefusedError as error:
+                # Arrays are refused as a whole: by their size, or because a limit of jobs has room for some tasks only.
+                self._largest = max(1, size // 2)
+                if size > 1:
+                    continue
+                if not names and not self._n_units:
+                    raise
+                if not self._is_full:
+                    log.warning("SLURM takes no more workers now: %s", error)
+                self._is_full = True
+                break
+            # In a federation the answer is ID;CLUSTER.
+            job = answer.strip().partition(";")[0]
+            names += [f"slurm-{job}_{number}" for number in range(size)]
+            self._largest = min(_LARGEST_ARRAY, max(self._largest, 2 * size))
+            self._is_full = False
+        return names
 
     def cancel(self, names: Sequence[str]) -> None:
         """End these tasks: those that run get a signal first, and give their jobs back.
@@ -164,7 +209,7 @@ class SlurmLauncher:
                 text=True,
                 errors="replace",
                 timeout=_COMMAND_SECONDS,
-                env=worker_environment(),
+                env={name: value for name, value in worker_environment().items() if not _HIDDEN.fullmatch(name)},
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -173,8 +218,12 @@ class SlurmLauncher:
             raise BohbError(f"{command} cannot be run: {error.strerror or error}; is SLURM installed here?") from error
         if done.returncode:
             words = " ".join((done.stderr or done.stdout).split()) or f"exit code {done.returncode}"
-            raise BohbError(f"{command} says: {words}")
+            raise _RefusedError(f"{command} says: {words}")
         return done.stdout
+
+
+class _RefusedError(BohbError):
+    """A command of SLURM has failed."""
 
 
 def _directives(key: str, value: object) -> list[str]:

@@ -25,6 +25,8 @@ def resolve_files(data: Mapping[str, Any], base: Path) -> tuple[dict[str, Any], 
         resolved["space"] = _space(data["space"], base, problems)
     if isinstance(data.get("warm_start"), list):
         resolved["warm_start"] = _warm_start(data["warm_start"], base, problems)
+    if isinstance(data.get("fleet"), dict):
+        resolved["fleet"] = _fleet(data["fleet"], base)
     return resolved, problems
 
 
@@ -80,6 +82,15 @@ def _warm_start(items: list[Any], base: Path, problems: list[Problem]) -> list[A
                 Problem(("warm_start", index), f"{show_file(Path(directory))} is given twice; remove one of them")
             )
         result.append(directory)
+    return result
+
+
+def _fleet(section: dict[str, Any], base: Path) -> dict[str, Any]:
+    result = dict(section)
+    for name, key in (("slurm", "folder"), ("dask", "scheduler_file")):
+        part = section.get(name)
+        if isinstance(part, dict) and isinstance(part.get(key), str):
+            result[name] = {**part, key: str(_absolute(base, part[key]))}
     return result
 
 

@@ -10,8 +10,10 @@ from bohb_service.study.problems import MisplacedError, show
 from bohb_service.study.sections import Count, Section, Whole
 
 _OPTION = re.compile(r"[a-z][a-z0-9-]*")
+_COMMAND = re.compile(r"[\w.+-]+")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _OWN_OPTIONS = {
+    "clusters": "tasks are looked for in the cluster of this machine; run the master on a head node of the other one",
     "array": "the number of workers follows the demand; see fleet.workers",
     "job-name": "jobs of a run are found again by their name",
     "output": "logs are kept in the run directory",
@@ -32,6 +34,13 @@ def _one_line(text: str) -> str:
     return text
 
 
+def _full_path(path: str) -> str:
+    """A path on other machines, which no shell makes complete there."""
+    if not path.startswith("/") or "$" in path:
+        raise ValueError(f"{show(path)} is used as it stands on other machines; write the full path, e.g. /home/me/...")
+    return _one_line(path)
+
+
 class Slurm(Section):
     """How workers are started with SLURM."""
 
@@ -42,9 +51,9 @@ class Slurm(Section):
     folder: Annotated[Path, Field(strict=False)] | None = Field(None, examples=["/shared/me/logs"])
     """folder for logs that nodes see, where they do not see the run directory; the master is found by its address"""
     credentials: str | None = Field(None, examples=["/home/me/keys/worker"])
-    """with ``folder``: credentials on the nodes; null is where they are here"""
+    """with ``folder``: credentials on the nodes, a full path; null is where they are here"""
     python: str | None = Field(None, examples=["/opt/bohb/bin/python"])
-    """Python interpreter on the nodes; null is the one that runs the master"""
+    """Python interpreter on the nodes, a full path or a name; null is the one that runs the master"""
 
     @field_validator("options")
     @classmethod
@@ -75,7 +84,22 @@ class Slurm(Section):
     @field_validator("python")
     @classmethod
     def _check_python(cls, python: str | None) -> str | None:
-        return None if python is None else _one_line(python)
+        return python if python is None or _COMMAND.fullmatch(python) else _full_path(python)
+
+    @field_validator("credentials")
+    @classmethod
+    def _check_credentials(cls, credentials: str | None) -> str | None:
+        return None if credentials is None else _full_path(credentials)
+
+    @model_validator(mode="after")
+    def _check_use(self) -> Self:
+        if self.credentials is not None and self.folder is None:
+            raise MisplacedError(
+                ("fleet", "slurm", "credentials"),
+                "is given without folder, so workers take the credentials of the run directory; remove it, or give "
+                "folder where nodes do not see the run directory",
+            )
+        return self
 
 
 class Dask(Section):
@@ -88,7 +112,12 @@ class Dask(Section):
     resources: dict[str, float] = Field(default_factory=dict, examples=[{"GPU": 1}])
     """what each worker takes of the resources that Dask's workers declare"""
     credentials: str | None = Field(None, examples=["/home/me/keys/worker"])
-    """credentials on the machines of Dask's workers; null is where they are here"""
+    """credentials on the machines of Dask's workers, a full path; null is where they are here"""
+
+    @field_validator("credentials")
+    @classmethod
+    def _check_credentials(cls, credentials: str | None) -> str | None:
+        return None if credentials is None else _full_path(credentials)
 
     @model_validator(mode="after")
     def _check_place(self) -> Self:
@@ -110,6 +139,8 @@ class Kubernetes(Section):
     """storage class of that volume; null is the cluster's own; it must be a disk, no network file system"""
     resources: dict[str, str | int] = Field(default_factory=dict, examples=[{"cpu": 2, "nvidia.com/gpu": 1}])
     """what each worker gets, by the cluster's names of resources"""
+    metrics_port: int | None = Field(None, ge=1024, le=65535, examples=[9100])
+    """port at which the master shows figures for Prometheus; the image needs the extra ``metrics``"""
     grace_seconds: Count = Field(120, examples=[120])
     """time between the announcement of the end of a pod and its end, in seconds; checkpoints must be written by then"""
     node_selector: dict[str, str] = Field(default_factory=dict, examples=[{"pool": "gpu"}])

@@ -1,13 +1,20 @@
 """Workers inside a real Dask cluster: a scheduler and workers as processes of their own."""
 
+import os
+import signal
 import socket
 from pathlib import Path
 
 import psutil
 import pytest
 
+from bohb_service.fleet.dask import DaskLauncher
+from bohb_service.fleet.elastic import Unit
+from bohb_service.fleet.fleet import Place
+from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.results.run import load_run
 from bohb_service.scheduler.events import WorkerJoined
+from bohb_service.study import Dask
 from tests.acceptance.study_files import events_of, outcomes, requeues, wait_for_results, write_study
 from tests.chaos.proxy import Proxy
 from tests.polling import wait_until
@@ -67,10 +74,10 @@ class Cluster:
             },
         )
 
-    def start(self):
+    def start(self, *options):
         return self._cli.start(
             "bohb-master", "run", self.study, "--run-dir", self.run, "--fleet", "dask", "--host", self.host,
-            "--insecure", env={"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"},
+            "--insecure", *options, env={"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"},
         )  # fmt: skip
 
     def joined(self):
@@ -132,6 +139,53 @@ def test_the_client_is_disconnected_for_a_while(cluster):
         cluster.check_complete(master)
     finally:
         proxy.close()
+    assert requeues(cluster.run) == []
+
+
+def test_a_worker_of_dask_that_is_frozen_holds_up_neither_the_study_nor_its_end(cluster):
+    frozen = cluster.add()
+    cluster.add()
+    cluster.write(seconds=0.6, workers=2)
+    master = cluster.start()
+    wait_until(lambda: len(cluster.bohb_workers()) == 2, seconds=20)
+    wait_for_results(cluster.run, 2)
+    frozen.process.send_signal(signal.SIGSTOP)
+    try:
+        cluster.check_complete(master)
+    finally:
+        frozen.process.send_signal(signal.SIGCONT)
+    # What it holds counted as there all the time, so nothing was started in its place.
+    assert len(set(cluster.joined())) == 2
+
+
+def test_units_are_told_in_the_order_of_their_age(cluster):
+    place = Place(RunDirectory(cluster.run), "test", "head:1")
+    launcher = DaskLauncher(place, Dask(scheduler=f"tcp://127.0.0.1:{cluster.port}"))
+    first, second = launcher.start(20), launcher.start(2)
+    assert launcher.units() == [Unit(name, is_running=False) for name in (*first, *second)]
+    assert sorted([*second, *first]) == [*first, *second]
+    launcher.cancel(first)
+    assert [unit.name for unit in launcher.units()] == second
+    launcher.cancel(second)
+    assert launcher.units() == []
+
+
+def test_the_next_master_finds_the_workers_of_a_killed_one(cluster):
+    cluster.add()
+    cluster.add()
+    cluster.write(seconds=0.6, workers=2)
+    port = free_port()
+    master = cluster.start("--port", port)
+    wait_until(lambda: len(cluster.bohb_workers()) == 2, seconds=20)
+    wait_for_results(cluster.run, 2)
+    workers = {process.pid for process in cluster.bohb_workers()}
+    os.killpg(master.process.pid, signal.SIGKILL)
+    master.process.wait()
+    n = len(outcomes(cluster.run))
+    again = cluster.start("--port", port)
+    wait_for_results(cluster.run, n + 2)
+    assert {process.pid for process in cluster.bohb_workers()} == workers
+    cluster.check_complete(again)
     assert requeues(cluster.run) == []
 
 

@@ -16,6 +16,9 @@ NODES = ("n1", "n2")
 GPUS = 2
 """Fake devices of each node."""
 
+ARRAY = 3
+"""Most tasks of an array: fewer than there are devices."""
+
 _CONFIGURATION = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -43,6 +46,7 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 KillWait=5
 MinJobAge=30
+MaxArraySize={array}
 ReturnToService=2
 {nodes}
 PartitionName=low Nodes=ALL Default=YES PriorityTier=1 GraceTime=5
@@ -81,11 +85,11 @@ class Slurm:
             gres.append(f"NodeName={NODES[number // GPUS]} Name=gpu File={device}")
         (folder / "gres.conf").write_text("\n".join(gres) + "\n")
         nodes = "\n".join(
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={_free_port()} CPUs=2 RealMemory=500 "
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={free_port()} CPUs=2 RealMemory=500 "
             f"Gres=gpu:{GPUS} State=UNKNOWN"
             for node in NODES
         )
-        text = _CONFIGURATION.format(host=host, port=_free_port(), folder=folder, nodes=nodes)
+        text = _CONFIGURATION.format(host=host, port=free_port(), folder=folder, nodes=nodes, array=ARRAY)
         (folder / "slurm.conf").write_text(text)
         key = folder / "munge.key"
         key.touch(mode=0o600)
@@ -128,7 +132,8 @@ class Slurm:
         self._stack.callback(process.terminate)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens at now."""
     with socket.socket() as made:
         made.bind(("127.0.0.1", 0))
         return int(made.getsockname()[1])

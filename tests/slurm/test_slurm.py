@@ -14,7 +14,7 @@ from bohb_service.results.run import load_run
 from bohb_service.scheduler.events import WorkerJoined, WorkerLeft
 from tests.acceptance.study_files import events_of, outcomes, requeues, wait_for_results, write_study
 from tests.polling import wait_until
-from tests.slurm.cluster import GPUS, NODES
+from tests.slurm.cluster import GPUS, NODES, free_port
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -55,11 +55,17 @@ class Study:
             fleet=fleet,
         )
 
-    def start(self, fleet="slurm"):
+    def start(self, *options, fleet="slurm"):
         return self._cli.start(
             "bohb-master", "run", self.file, "--run-dir", self.run, "--fleet", fleet, "--host", self._address,
-            "--credentials", self.folder / "keys", env=self.slurm.environment,
+            "--credentials", self.folder / "keys", *options,
+            # As in a job that was queued again, which a master may be.
+            env={**self.slurm.environment, "SLURM_RESTART_COUNT": "1"},
         )  # fmt: skip
+
+    def joined(self):
+        """Names of the workers that have joined."""
+        return {event.worker for event in events_of(self.run, WorkerJoined)}
 
     def log(self):
         """What the objective wrote: configuration, step, node, device, process."""
@@ -115,11 +121,16 @@ def test_preempted_workers_come_back_and_continue_from_the_checkpoint(study, slu
     steps = Counter((configuration, step) for configuration, step, *_ in study.log())
     assert sum(steps.values()) - len(steps) <= len(given_back)
     assert {int(step) for configuration, step in steps} == set(range(1, 10))
+    # The same task came back: its worker has the number of the start in its name.
+    names = study.joined()
+    assert {name.rpartition(".")[2] for name in names} == {"0", "1"}
+    assert {f"{name.rpartition('.')[0]}.0" for name in names if name.endswith(".1")} <= names
 
 
 def test_workers_leave_before_their_time_limit_and_others_take_their_place(study):
-    # A minute of work for one worker, which is told to leave after 10 to 40 s: SLURM looks every 30 s.
-    study.write(seconds=3.0, options={"time": 1, "signal": "B:USR1@50"}, workers=1)
+    # 84 s of work for one worker, which is told to leave after 30 to 60 s: SLURM looks every 30 s whether two
+    # minutes and a half are left.
+    study.write(seconds=4.0, options={"time": 3}, workers=1)
     master = study.start()
     study.check_complete(master)
     assert "preempted" in [event.reason for event in events_of(study.run, WorkerLeft)]
@@ -155,6 +166,22 @@ def test_the_next_master_finds_the_workers_of_a_killed_one(study, slurm):
     study.check_complete(again)
 
 
+def test_the_next_master_finds_workers_that_know_no_more_than_its_address(study, slurm):
+    where = {"folder": str(study.folder / "logs"), "credentials": str(study.folder / "keys" / "worker")}
+    study.write(seconds=0.5, workers=2, slurm=where)
+    port = str(free_port())
+    master = study.start("--port", port)
+    wait_for_results(study.run, 1)
+    before = slurm.tasks()
+    os.killpg(master.process.pid, signal.SIGKILL)
+    master.process.wait()
+    again = study.start("--port", port)
+    wait_for_results(study.run, 4)
+    assert slurm.tasks() == before
+    study.check_complete(again)
+    assert len(study.joined()) == len(before)
+
+
 def test_the_run_directory_may_be_where_no_node_sees_it(study):
     logs = study.folder / "logs"
     where = {"folder": str(logs), "credentials": str(study.folder / "keys" / "worker")}
@@ -164,21 +191,24 @@ def test_the_run_directory_may_be_where_no_node_sees_it(study):
     texts = [path.read_text() for path in logs.iterdir()]
     assert texts
     assert all(str(study.run) not in text for text in texts)
-    workers = {event.worker for event in events_of(study.run, WorkerJoined)}
-    assert {name.rpartition(".")[2] for name in workers} == {str(slot) for slot in range(GPUS)}
+    assert {name.rpartition(".")[2] for name in study.joined()} == {str(slot) for slot in range(GPUS)}
 
 
 def test_the_script_for_workers_that_are_started_by_hand(study, slurm, monkeypatch):
     study.write(seconds=1.0)
-    master = study.start("local")
+    master = study.start(fleet="local")
     wait_until(lambda: "bohb-worker --run-dir" in master.stderr)
     monkeypatch.setitem(slurm.environment, "PATH", f"{sysconfig.get_path('scripts')}:{slurm.environment['PATH']}")
     slurm.run("sbatch", "--partition=low", "--mem=50", "--time=10", "--array=0-1", str(SCRIPT), str(study.run))
     wait_for_results(study.run, 9)  # as above
-    (task, _), *_ = [line.split() for line in slurm.tasks("RUNNING")]
+    (task, _), (other, _) = [line.split() for line in slurm.tasks("RUNNING")]
     slurm.run("scancel", "--batch", "--signal=USR1", task)
     wait_until(lambda: task in [line.split()[0] for line in slurm.tasks("PENDING")], seconds=30)
+    # What is cancelled gives its job back too, but does not come back.
+    slurm.run("scancel", other)
+    wait_until(lambda: other in [line.split()[0] for line in slurm.tasks("CANCELLED")], seconds=30)
     study.check_complete(master)
+    assert len(study.joined()) == 3
     assert {event.reason for event in requeues(study.run)} == {"preempted"}
 
 

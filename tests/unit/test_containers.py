@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ import yaml
 from bohb_service.cli.master import main as master
 from bohb_service.cli.worker import main as worker
 from bohb_service.security.bundle import KINDS
+from tests.acceptance.study_files import write_study
+from tests.polling import wait_until
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 
 
@@ -31,10 +35,50 @@ def test_the_image_passes_the_linter():
 
 
 def test_the_image_is_not_root_and_its_base_is_pinned():
-    text = (ROOT / "Dockerfile").read_text()
-    assert re.search(r"^ARG PYTHON_IMAGE=docker\.io/library/python:3\.11\.\d+-slim-\w+$", text, re.MULTILINE)
-    assert re.findall(r"^USER (.*)$", text, re.MULTILINE) == ["1000:1000"]
-    assert re.findall(r"^FROM (\S+) AS (?:cpu|gpu|base)$", text, re.MULTILINE) == ["${PYTHON_IMAGE}", "base", "base"]
+    assert re.search(r"^ARG PYTHON_IMAGE=docker\.io/library/python:3\.11\.\d+-slim-\w+$", DOCKERFILE, re.MULTILINE)
+    assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE) == ["1000:1000"]
+    stages = re.findall(r"^FROM (\S+) AS (?:cpu|gpu|base)$", DOCKERFILE, re.MULTILINE)
+    assert stages == ["${PYTHON_IMAGE}", "base", "base"]
+
+
+def test_no_image_gives_devices_to_containers_that_have_asked_for_none():
+    assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in DOCKERFILE
+    assert "NVIDIA_VISIBLE_DEVICES" not in DOCKERFILE
+
+
+def test_the_images_have_what_the_stack_and_the_studies_need():
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (default,) = re.findall(r"^ARG EXTRAS=(\S+)$", DOCKERFILE, re.MULTILINE)
+    assert {"sklearn", "metrics"} <= set(default.split(",")) <= known.keys()
+    text = (ROOT / "configs" / "cluster.yaml").read_text()
+    ((extras, tag),) = re.findall(r"docker build --target cpu --build-arg EXTRAS=(\S+) -t (\S+) \.", text)
+    study = yaml.safe_load(text)
+    assert study["fleet"]["kubernetes"]["image"] == tag
+    assert study["worker"] in extras.split(",")
+    assert set(extras.split(",")) <= known.keys()
+
+
+def test_figures_are_shown_where_they_are_asked_for(monkeypatch):
+    assert COMPOSE["services"]["master"]["environment"] == {"BOHB_METRICS": "${BOHB_METRICS:-}"}
+    for given, meant in (("", None), ("0.0.0.0:9100", ("0.0.0.0", 9100))):
+        monkeypatch.setenv("BOHB_METRICS", given)
+        assert master.commands["run"].make_context("run", ["study.yaml"]).params["metrics"] == meant
+
+
+def test_a_master_that_was_stopped_or_cannot_go_on_is_not_started_again(run_cli, tmp_path):
+    command = COMPOSE["services"]["master"]["command"]
+    assert "--supervised" in command
+    assert COMPOSE["services"]["master"]["restart"].startswith("on-failure")
+    study, directory = write_study(tmp_path), tmp_path / "run"
+    running = run_cli.start("bohb-master", "run", study, "--run-dir", directory, "--supervised")
+    wait_until(lambda: "waiting for workers" in running.stderr)
+    assert run_cli("bohb-master", "stop", directory).returncode == 0
+    ended = running.wait()
+    assert (ended.returncode, "this ended with exit code 75; that is 0 with --supervised" in ended.stderr) == (0, True)
+    wrong = run_cli("bohb-master", "run", tmp_path / "nowhere.yaml", "--supervised")
+    assert wrong.returncode == 0
+    assert wrong.stderr.startswith("error: ")
+    assert run_cli("bohb-master", "run", tmp_path / "nowhere.yaml").returncode == 2
 
 
 def test_compose_itself_accepts_the_file():

@@ -14,6 +14,7 @@ from bohb_service.fleet.fleet import Demand, Employer, Place, worker_environment
 from bohb_service.fleet.slurm import slurm_script
 from bohb_service.fleet.staffing import Size, Unit
 from bohb_service.journal.run_directory import RunDirectory
+from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.scheduler.needs import NeedRule, Needs
 from bohb_service.study import Dask, Fleet, Slurm, parse_study
 from bohb_service.testing.clock import ManualClock
@@ -379,7 +380,7 @@ def test_the_script_of_slurm(tmp_path):
         "python": "/opt/my python",
     }  # fmt: skip
     data = {"name": "s", "worker": "sklearn-mlp", "fidelity": {"min": 1, "max": 9}, "fleet": {"slurm": slurm}}
-    script = fleet_script("slurm", parse_study(data, base=tmp_path, source="test"), tmp_path / "100% run")
+    script = fleet_script("slurm", parse_study(data, base=tmp_path, source="test"), tmp_path / "100% run", Endpoint())
     head, setup, _, command = script.rstrip().split("\n")[-4:]
     assert head == '#SBATCH --comment="two words"'
     assert setup == "module load cuda"
@@ -397,7 +398,7 @@ def test_the_script_of_slurm(tmp_path):
 def test_places_of_several_workers_have_slots(tmp_path):
     data = {"name": "s", "worker": "sklearn-mlp", "fidelity": {"min": 1, "max": 9}, "fleet": {"slots": 4, "workers": 2}}
     study = parse_study(data, base=tmp_path, source="test")
-    assert " --slots 4 --name " in fleet_script("slurm", study, tmp_path)
+    assert " --slots 4 --name " in fleet_script("slurm", study, tmp_path, Endpoint())
     assert size_of(study.fleet, 0).slots == 4
     place = Place(RunDirectory(tmp_path), "s", "head:1")
     assert "--slots" in DaskLauncher(place, Dask(scheduler="tcp://head:8786"), 4)._arguments

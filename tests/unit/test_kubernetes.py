@@ -1,5 +1,6 @@
 """Manifests for Kubernetes: what kustomize makes of them follows the schemas of the cluster, strictly."""
 
+import re
 import shutil
 import stat
 import subprocess
@@ -12,9 +13,10 @@ from bohb_service.api.manifests import write_manifests
 from bohb_service.cli.master import main as master
 from bohb_service.cli.worker import main as worker
 from bohb_service.errors import StudyError
+from bohb_service.fleet.kubernetes import base_name
 from bohb_service.security.credentials import check_host, load_credentials
 from bohb_service.study import load_study
-from tests.acceptance.study_files import write_study
+from tests.acceptance.study_files import OBJECTIVES, write_study
 
 SETTINGS = {
     "image": "registry.example.org/bohb:1",
@@ -25,6 +27,7 @@ SETTINGS = {
     "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
     "priority_class": "preemptible",
     "grace_seconds": 300,
+    "metrics_port": 9100,
 }
 
 
@@ -50,6 +53,15 @@ def objects_of(folder, overlay):
 
 def validate(manifest):
     kubernetes_validate.validate(manifest, "1.32", strict=True)
+
+
+def master_of(folder):
+    (job,) = [
+        each
+        for each in objects_of(folder, "job")
+        if each["metadata"]["name"].endswith("-master") and each["kind"] == "Job"
+    ]
+    return job
 
 
 def containers(manifest):
@@ -97,13 +109,30 @@ def test_workers_of_a_job_end_with_the_study_and_bear_preemption(folder):
 
 
 def test_a_master_whose_end_would_be_the_same_again_is_not_started_again(folder):
-    (job,) = [
-        each
-        for each in objects_of(folder, "job")
-        if each["metadata"]["name"].endswith("-master") and each["kind"] == "Job"
-    ]
-    final = job["spec"]["podFailurePolicy"]["rules"][1]
-    assert (final["action"], final["onExitCodes"]["values"]) == ("FailJob", [2, 3, 5, 6])
+    final = master_of(folder)["spec"]["podFailurePolicy"]["rules"][1]
+    # 75: it was stopped on request, after which a new pod would go on.
+    assert (final["action"], final["onExitCodes"]["values"]) == ("FailJob", [2, 3, 5, 6, 75])
+
+
+def test_figures_of_the_master_can_be_collected(folder, tmp_path):
+    template = master_of(folder)["spec"]["template"]
+    assert template["metadata"]["annotations"] == {"prometheus.io/scrape": "true", "prometheus.io/port": "9100"}
+    (container,) = template["spec"]["containers"]
+    assert "--metrics=0.0.0.0:9100" in container["command"]
+    assert {"name": "metrics", "containerPort": 9100} in container["ports"]
+    write_manifests(load_study(write_study(tmp_path)), tmp_path / "out", 1)
+    bare = master_of(tmp_path / "out")["spec"]["template"]
+    assert "annotations" not in bare["metadata"]
+    assert not [part for part in bare["spec"]["containers"][0]["command"] if "metrics" in part]
+
+
+def test_studies_of_different_names_have_different_objects():
+    names = ["a-b", "a_b", "a.b", "A-b", "a-b-", "x" * 32, "x" * 33, "x" * 64]
+    made = {base_name(name) for name in names}
+    assert len(made) == len(names)
+    assert base_name("a-b") == "bohb-a-b"
+    # The host name of a pod of an Indexed Job of many is a label of 63 letters too.
+    assert max(len(f"{name}-worker-99999") for name in made) <= 63
 
 
 def test_no_container_is_root_or_may_become_it(folder):
@@ -134,7 +163,7 @@ def test_the_credentials_are_for_the_service_and_nobody_else_can_read_them(folde
     held = load_credentials(folder / "base" / "credentials", "master")
     (service,) = [each for each in objects_of(folder, "job") if each["kind"] == "Service"]
     name = service["metadata"]["name"]
-    assert name == "bohb-my-study-1-master"
+    assert re.fullmatch("bohb-my-study-1-[0-9a-f]{6}-master", name)
     for host in (name, f"{name}.tuning.svc"):
         check_host(held, host)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -158,6 +187,13 @@ def test_what_cannot_be_written_is_told(tmp_path):
     run.mkdir()
     with pytest.raises(StudyError, match="warm_start: earlier runs of this machine"):
         write_manifests(load_study(write_study(tmp_path, warm_start=[str(run)])), tmp_path / "new", 2)
+    (tmp_path / "my objective.py").write_bytes(OBJECTIVES.read_bytes())
+    spaced = write_study(tmp_path, worker="my objective.py:Quadratic")
+    with pytest.raises(StudyError, match=r"worker: the file name 'my objective\.py' cannot be a key in Kubernetes"):
+        write_manifests(load_study(spaced), tmp_path / "new", 2)
+    same_port = write_study(tmp_path, fleet={"kubernetes": {"metrics_port": 9090}})
+    with pytest.raises(StudyError, match=r"metrics_port: 9090 is where the master listens; choose another one"):
+        write_manifests(load_study(same_port), tmp_path / "new", 2)
     assert not (tmp_path / "new").exists()
 
 

@@ -106,6 +106,13 @@ def test_every_key_is_read(write, tmp_path):
     assert (study.seed, study.refit) == (7, False)
 
 
+def test_paths_of_the_fleet_are_relative_to_the_study_file(write, tmp_path):
+    fleet = "fleet: {slurm: {folder: ../logs}, dask: {scheduler_file: scheduler.json}}\n"
+    study = load_study(write(MINIMAL + fleet))
+    assert study.fleet.slurm.folder == (tmp_path / ".." / "logs").resolve()
+    assert study.fleet.dask.scheduler_file == (tmp_path / "scheduler.json").resolve()
+
+
 def test_toml_is_a_twin_of_yaml(write):
     in_yaml = load_study(write(FULL_YAML.replace(", none: null", "")))
     in_toml = load_study(write(FULL_TOML, "study.toml"))
