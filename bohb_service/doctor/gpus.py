@@ -33,7 +33,7 @@ def judge_gpus(reading: GpuReading, visible: str | None, torch: str = "") -> lis
     listed = "; ".join(f"{gpu.name}, {_memory(gpu)}, {gpu.uuid}" for gpu in reading.gpus)
     findings = [Finding.ok("GPUs", f"{len(reading.gpus)} with driver {reading.driver}: {listed}")]
     if visible is not None:
-        findings.append(judge_visible(visible, [gpu.uuid for gpu in reading.gpus]))
+        findings.append(judge_visible(visible, list(dict.fromkeys(gpu.whole or gpu.uuid for gpu in reading.gpus))))
     if torch.endswith("+cpu"):
         findings.append(
             Finding.warn("PyTorch", f"{torch} is a build without CUDA", "install a build of PyTorch with CUDA")
@@ -46,7 +46,7 @@ def judge_visible(visible: str, uuids: Sequence[str]) -> Finding:
 
     Args:
         visible: Its value.
-        uuids: Identities of the GPUs, in the order of their indices.
+        uuids: Identities of the whole GPUs, in the order of their indices.
     """
     names = visible_devices({VISIBLE: visible})
     unknown = [name for name in names if not _is_there(name, uuids)]

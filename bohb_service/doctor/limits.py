@@ -12,6 +12,7 @@ from bohb_service.doctor.wording import size
 from bohb_service.errors import TransportError
 from bohb_service.rpc.daemon import share_descriptors
 from bohb_service.worker.control_groups import MemoryGroup, memory_groups
+from bohb_service.worker.labels import own_cores
 
 FEW_WORKERS = 500
 """A master that has room for fewer is told."""
@@ -54,7 +55,7 @@ def check_limits(*, serves: bool, limit_memory_mb: int | None = None) -> list[Fi
                 "`ulimit -v unlimited`, and use `limits: {memory_mb: ...}` in the study file instead",
             )
         )
-    return [*findings, judge_cores(len(os.sched_getaffinity(0)), os.environ.get("OMP_NUM_THREADS"))]
+    return [*findings, judge_cores(own_cores(), os.environ.get("OMP_NUM_THREADS"))]
 
 
 def judge_open_files(soft: int, hard: int) -> Finding:

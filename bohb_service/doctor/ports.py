@@ -2,7 +2,9 @@
 
 import contextlib
 import errno
+import secrets
 import socket
+import time
 
 import psutil
 
@@ -36,17 +38,44 @@ def check_port(host: str, address: str, port: int, *, own_pid: int | None = None
         real = int(listener.getsockname()[1])
         place = format_address(host, real)
         try:
-            with socket.create_connection((host, real), _CONNECT_S):
-                pass
+            leads_here = _leads_to(listener, host, real)
         except OSError as error:
             return Finding.warn(
                 check,
                 f"{real} can be listened on, but {place} cannot be reached from here: {error.strerror or error}",
                 "let the port pass the firewall; behind NAT, look from another machine with `bohb-worker doctor`",
             )
+    if not leads_here:
+        return Finding.warn(
+            check,
+            f"{real} can be listened on, but {place} leads to something else that listens there",
+            "give --host a name that leads to this machine; behind NAT, forward the port to it",
+        )
     if port == 0:
         return Finding.ok(check, "a free one at each start; a firewall needs a fixed one: --port N")
     return Finding.ok(check, f"{port} is free, and {place} leads to it")
+
+
+def _leads_to(listener: socket.socket, host: str, port: int) -> bool:
+    """Whether what connects there arrives here.
+
+    Raises:
+        OSError: It cannot be connected to.
+    """
+    token, give_up = secrets.token_bytes(16), time.monotonic() + _CONNECT_S
+    with socket.create_connection((host, port), _CONNECT_S) as caller:
+        caller.sendall(token)
+        while (left := give_up - time.monotonic()) > 0.0:
+            listener.settimeout(left)
+            try:
+                arrived, _ = listener.accept()
+                with arrived:
+                    arrived.settimeout(left)
+                    if arrived.recv(len(token), socket.MSG_WAITALL) == token:
+                        return True
+            except OSError:  # nobody came in time, or somebody else who does not speak
+                continue
+    return False
 
 
 def _not_listening(address: str, port: int, error: OSError, own_pid: int | None) -> Finding:

@@ -2,7 +2,7 @@
 
 On a folder that all workers share nothing of this matters: any worker continues from any checkpoint. Elsewhere a trial
 whose configuration was evaluated before waits a short time for a worker at the same *place*, i.e. one that keeps the
-directories of configurations in the same folder of the same machine. Then it goes to any other, and begins anew.
+directories of configurations in the same folder. Then it goes to any other, and begins anew.
 
 Places of workers are in the journal, and all else follows from it: a master that was restarted waits as before, and has
 those checkpoints removed that the one before it did not come to.

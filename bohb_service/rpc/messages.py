@@ -123,8 +123,8 @@ class Request:
         max_jobs: How many new jobs it can take.
         wait_s: How long it is willing to wait for one.
         turnaround_s: How long the last exchange took that did not wait for a job; 0 before the first.
-        place: Equal for workers that keep the directories of configurations in the same folder of the same machine;
-            empty where that is the master's folder.
+        place: Equal for workers that keep the directories of configurations in the same folder; empty where that is
+            the master's.
     """
 
     seq: int

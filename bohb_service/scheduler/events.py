@@ -80,7 +80,7 @@ class WorkerPlaced:
 
     Attributes:
         worker: Its name.
-        place: Equal for workers that keep them in the same folder of the same machine; empty for the master's folder.
+        place: Equal for workers that keep them in the same folder; empty for the master's.
     """
 
     worker: str

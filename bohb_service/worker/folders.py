@@ -1,8 +1,9 @@
 """Where a worker keeps the directories of configurations and the output of objectives."""
 
+import contextlib
 import errno
-import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +11,12 @@ from pathlib import Path
 
 from bohb_service.errors import StudyError
 from bohb_service.journal.run_directory import output_file
-from bohb_service.machine import machine_id
 from bohb_service.rpc.messages import Registration
+from bohb_service.security.private_files import write_private
 from bohb_service.worker.checkpoint import discard
 from bohb_service.worker.logs import LogFile
+
+_PLACE = "place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,13 @@ class Folders:
     Attributes:
         configurations: Holds one directory for each configuration.
         logs: Holds one file for each worker.
-        is_shared: They are those of the master, so that checkpoints follow a configuration everywhere.
+        place: Equal for workers that see the same folder, on whatever machine and in whatever container; empty for the
+            master's, where checkpoints follow a configuration everywhere.
     """
 
     configurations: Path
     logs: Path
-    is_shared: bool
+    place: str
 
     def directories(self, numbers: Sequence[int]) -> list[str]:
         """The private directories of configurations, which need not exist yet.
@@ -40,13 +44,6 @@ class Folders:
         if not self.configurations.is_dir():
             raise _cannot_make(Path(paths[0]), NotADirectoryError(errno.ENOENT, os.strerror(errno.ENOENT)))
         return paths
-
-    @property
-    def place(self) -> str:
-        """Equal for workers that share the folder of configurations on this machine alone; empty for the master's."""
-        if self.is_shared:
-            return ""
-        return hashlib.sha256(f"{machine_id()}:{self.configurations.absolute()}".encode()).hexdigest()[:16]
 
     def discard_checkpoints(self, numbers: Sequence[int]) -> None:
         """Remove the checkpoints of configurations that cannot be promoted any more, where there are any."""
@@ -71,20 +68,20 @@ def find_folders(registration: Registration, scratch: Path | None, logs: Path | 
     """
     shared = Path(registration.configurations)
     if is_of_study(shared, registration.study_id):
-        found = Folders(shared, logs or shared.parent / "logs", is_shared=True)
+        found = Folders(shared, logs or shared.parent / "logs", "")
         if _can_make(found.logs):
             return found
     root = (scratch or Path(tempfile.gettempdir())) / registration.study_id
-    local = Folders(root, logs or root / "logs", is_shared=False)
+    own_logs = logs or root / "logs"
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        local.logs.mkdir(mode=0o700, exist_ok=True)
         owner = root.stat().st_uid
+        if owner != os.geteuid():
+            raise StudyError(f"{root} belongs to user {owner}, not to this one; give another folder with --scratch")
+        own_logs.mkdir(mode=0o700, exist_ok=True)
+        return Folders(root, own_logs, _place_of(root))
     except OSError as error:
         raise _cannot_make(root, error) from error
-    if owner != os.geteuid():
-        raise StudyError(f"{root} belongs to user {owner}, not to this one; give another folder with --scratch")
-    return local
 
 
 def is_of_study(folder: Path, study_id: str) -> bool:
@@ -98,6 +95,24 @@ def is_of_study(folder: Path, study_id: str) -> bool:
         return study_id in (folder / "id").read_text(encoding="utf-8").split()
     except (OSError, ValueError):
         return False
+
+
+def _place_of(folder: Path) -> str:
+    """What tells a folder from all others: a random text that is kept in it.
+
+    Names of machines and paths do not: pods have the same path in folders of their own, and see one under two machines.
+    """
+    file, draft = folder / _PLACE, folder / f".{_PLACE}.{secrets.token_hex(4)}"
+    if not file.exists():
+        write_private(draft, secrets.token_hex(8).encode())
+        try:
+            with contextlib.suppress(FileExistsError):  # another worker was faster
+                file.hardlink_to(draft)
+        except OSError:  # a file system without links; two workers at the same moment may differ then
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
+    return file.read_text(encoding="ascii")
 
 
 def _can_make(folder: Path) -> bool:

@@ -1,6 +1,7 @@
 """Checkpoints of objectives: whole or not there, of the right configuration, and not too far."""
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,18 @@ def test_a_save_that_fails_leaves_the_last_good_one(tmp_path, monkeypatch):
 
     assert one.load() == Checkpoint(b"good", 1.0)
     assert [path.name for path in (tmp_path / "3").iterdir()] == [NAME]
+
+
+def test_a_checkpoint_is_durable_before_it_has_its_name_and_so_is_the_name(tmp_path, monkeypatch):
+    synced = []
+
+    def note(descriptor):
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink(), (tmp_path / "3" / NAME).exists()))
+
+    monkeypatch.setattr("os.fsync", note)
+    context(tmp_path).save(b"weights", spent=1)
+
+    assert synced == [(tmp_path / "3" / ".checkpoint.0", False), (tmp_path / "3", True)]
 
 
 def test_what_killed_attempts_left_is_removed_by_later_ones_only(tmp_path):

@@ -23,7 +23,8 @@ from bohb_service.journal.sqlite import SqliteJournal
 from bohb_service.rpc.messages import PROTOCOL_VERSION
 from bohb_service.security.authority import make_credentials
 from bohb_service.testing.clock import ManualClock
-from bohb_service.worker.control_groups import memory_groups
+from bohb_service.worker import labels
+from bohb_service.worker.control_groups import cpu_groups, memory_groups
 from bohb_service.worker.nvml import Gpu, GpuReading, read_gpus
 
 OWN = {"127.0.0.1": "lo", "10.0.0.5": "eth0", "::1": "lo"}
@@ -133,6 +134,15 @@ def test_a_port_that_its_name_does_not_lead_to_is_told():
 
     assert finding.status == "warn"
     assert "127.0.0.2" in finding.found
+
+
+def test_a_port_whose_name_leads_to_something_else_is_told():
+    with socket.create_server(("127.0.0.2", 0)) as elsewhere:
+        port = elsewhere.getsockname()[1]
+        finding = ports.check_port("127.0.0.2", "127.0.0.1", port)
+
+    assert finding.status == "warn"
+    assert f"127.0.0.2:{port} leads to something else that listens there" in finding.found
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on():
@@ -447,6 +457,31 @@ def test_memory_is_that_of_the_tightest_control_group(tmp_path):
     (old / "memory.usage_in_bytes").write_text(str(60 << 20))
     assert limits.memory(memory_groups(root, own)) == limits.Memory(10 << 20, f"control group {old}")
     assert limits.memory(memory_groups(root, tmp_path / "absent")).limited_by == "this machine"
+
+
+def test_cores_are_those_that_the_tightest_control_group_allows(tmp_path, monkeypatch):
+    own, root = tmp_path / "cgroup", tmp_path / "groups"
+    pod = root / "pods" / "one"
+    pod.mkdir(parents=True)
+    own.write_text("0::/pods/one\n")
+    monkeypatch.setattr(labels, "cpu_groups", lambda: cpu_groups(root, own))
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)))
+    told = []
+    for quota in ("max 100000", "250000 100000", "20000 100000", "9900000 100000", "broken"):
+        (pod / "cpu.max").write_text(f"{quota}\n")
+        told.append(labels.own_cores())
+    assert told == [64, 2, 1, 64, 64]
+    (root / "pods" / "cpu.max").write_text("800000 100000\n")
+    assert labels.own_cores() == 8
+
+    own.write_text("4:cpu,cpuacct:/pods\n5:memory:/pods\n")
+    old = root / "cpu" / "pods"
+    old.mkdir(parents=True)
+    (old / "cpu.cfs_period_us").write_text("50000\n")
+    for quota in (-1, 150000):
+        (old / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+        told.append(labels.own_cores())
+    assert told[-2:] == [64, 3]
 
 
 def test_cores():

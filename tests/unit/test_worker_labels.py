@@ -1,16 +1,16 @@
 """Devices, labels and slots of a worker."""
 
-import os
 import sys
 from types import SimpleNamespace
 
 import pytest
 
+from bohb_service.doctor.gpus import judge_gpus
 from bohb_service.errors import StudyError
 from bohb_service.worker import labels
 from bohb_service.worker.control_groups import MemoryGroup
 from bohb_service.worker.devices import VISIBLE, visible_devices
-from bohb_service.worker.labels import own_labels
+from bohb_service.worker.labels import own_cores, own_labels
 from bohb_service.worker.nvml import Gpu, GpuReading, read_gpus
 from bohb_service.worker.slots import plan_slots
 
@@ -21,8 +21,10 @@ class FakeNVML(SimpleNamespace):
     class NVMLError(Exception):
         pass
 
-    def __init__(self, uuids=(), *, has_driver=True):
-        super().__init__(uuids=uuids, has_driver=has_driver, n_open=0)
+    NVML_DEVICE_MIG_ENABLE = 1
+
+    def __init__(self, uuids=(), *, has_driver=True, parts=None):
+        super().__init__(uuids=uuids, has_driver=has_driver, parts=parts or {}, n_open=0)
 
     def nvmlInit(self):  # noqa: N802
         if not self.has_driver:
@@ -39,7 +41,20 @@ class FakeNVML(SimpleNamespace):
         return number
 
     def nvmlDeviceGetUUID(self, handle):  # noqa: N802
-        return self.uuids[handle]
+        return self.uuids[handle] if isinstance(handle, int) else handle
+
+    def nvmlDeviceGetMigMode(self, handle):  # noqa: N802
+        if self.uuids[handle] not in self.parts:
+            raise self.NVMLError
+        return [int(self.parts[self.uuids[handle]] is not None), 0]
+
+    def nvmlDeviceGetMaxMigDeviceCount(self, _handle):  # noqa: N802
+        return 7
+
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle, number):  # noqa: N802
+        if number not in self.parts[self.uuids[handle]]:
+            raise self.NVMLError
+        return self.parts[self.uuids[handle]][number]
 
     def nvmlDeviceGetName(self, handle):  # noqa: N802
         return f"Model {handle}"
@@ -72,6 +87,22 @@ def test_devices_are_told_by_uuid(nvml):
     assert fake.n_open == 0
 
 
+def test_a_divided_gpu_is_its_parts(nvml):
+    nvml("GPU-a", "GPU-b", "GPU-c", parts={"GPU-a": {0: "MIG-x", 4: "MIG-y"}, "GPU-b": None})
+
+    assert visible_devices() == ("MIG-x", "MIG-y", "GPU-b", "GPU-c")
+    assert [gpu.whole for gpu in read_gpus().gpus] == ["GPU-a", "GPU-a", "", ""]
+    assert [slot.device for slot in plan_slots(2, 1, "w", {})] == ["MIG-x", "MIG-y"]
+    assert judge_gpus(read_gpus(), "2")[-1].status == "ok"
+    assert judge_gpus(read_gpus(), "3")[-1].status == "fail"
+
+
+def test_a_process_can_use_one_part_of_a_divided_gpu(nvml):
+    nvml("GPU-a", parts={"GPU-a": {0: "MIG-x", 4: "MIG-y"}})
+
+    assert own_labels({})["gpu"] == 1
+
+
 def test_without_a_driver_or_the_package_there_are_none(nvml, monkeypatch):
     nvml(has_driver=False)
     assert visible_devices() == ()
@@ -81,7 +112,15 @@ def test_without_a_driver_or_the_package_there_are_none(nvml, monkeypatch):
 
 @pytest.mark.parametrize(
     ("given", "devices"),
-    [("0", ("0",)), ("GPU-x, 3", ("GPU-x", "3")), ("", ()), ("-1", ()), ("NoDevFiles", ()), ("1,-1,2", ("1",))],
+    [
+        ("0", ("0",)),
+        ("GPU-x, 3", ("GPU-x", "3")),
+        ("", ()),
+        ("-1", ()),
+        ("NoDevFiles", ()),
+        ("1,-1,2", ("1",)),
+        ("0,0,1", ("0", "1")),
+    ],
 )
 def test_what_is_set_already_is_believed(nvml, given, devices):
     nvml("GPU-a", "GPU-b")
@@ -97,7 +136,7 @@ def test_a_worker_knows_its_machine_but_believes_what_it_is_told(nvml, monkeypat
 
     assert own_labels({"kind": "a100"}) == {
         "gpu": 1,
-        "cpus": len(os.sched_getaffinity(0)),
+        "cpus": own_cores(),
         "memory_mb": 512,
         "kind": "a100",
     }

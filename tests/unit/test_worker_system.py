@@ -1,7 +1,9 @@
 """Where the worker process meets the system: folders, logs, deaths, memory."""
 
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -29,10 +31,10 @@ def test_the_masters_folder_is_used_if_it_is_that_of_the_study(tmp_path):
     shared = find_folders(registration(tmp_path / "run" / "configurations"), tmp_path / "scratch")
     other = find_folders(registration(tmp_path / "run" / "configurations", "study-1"), tmp_path / "scratch")
 
-    assert shared.is_shared
+    assert shared.place == ""
     assert shared.configurations == tmp_path / "run" / "configurations"
     assert shared.log("a/b c").path == tmp_path / "run" / "logs" / "a_b_c.log"
-    assert not other.is_shared
+    assert other.place
     assert other.configurations == tmp_path / "scratch" / "study-1"
 
 
@@ -48,6 +50,43 @@ def test_directories_of_configurations_are_private(tmp_path):
     assert directory.stat().st_mode & 0o777 == 0o700
     assert directory.parent.stat().st_mode & 0o777 == 0o700
     assert context_in(folders.directories([12])[0]).directory == directory
+
+
+def test_a_place_is_a_folder_whatever_it_is_called_and_on_whatever_machine(tmp_path):
+    first = find_folders(registration("/nowhere"), tmp_path / "node")
+    (tmp_path / "mounted").symlink_to(tmp_path / "node")
+    same = find_folders(registration("/nowhere"), tmp_path / "mounted")
+    other = find_folders(registration("/nowhere"), tmp_path / "pod")
+
+    assert first.place == same.place
+    assert other.place not in {"", first.place}
+    # A folder that was emptied, as that of a new pod with the path and the numbers of an old one, is another.
+    shutil.rmtree(tmp_path / "pod")
+    assert find_folders(registration("/nowhere"), tmp_path / "pod").place != other.place
+    assert sorted(path.name for path in first.configurations.iterdir()) == ["logs", "place"]
+
+
+def test_workers_that_come_at_the_same_moment_have_the_same_place(tmp_path, monkeypatch):
+    def link_last(path, draft):
+        monkeypatch.setattr(Path, "hardlink_to", hardlink_to)
+        places.append(find_folders(registration("/nowhere"), tmp_path).place)
+        path.hardlink_to(draft)
+
+    places, hardlink_to = [], Path.hardlink_to
+    monkeypatch.setattr(Path, "hardlink_to", link_last)
+
+    assert find_folders(registration("/nowhere"), tmp_path).place == places[0]
+
+
+def test_without_hard_links_there_are_places_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+
+    first, second = (find_folders(registration("/nowhere"), tmp_path).place for _ in range(2))
+
+    assert first == second != ""
 
 
 def test_a_directory_is_made_when_it_is_asked_for(tmp_path):
