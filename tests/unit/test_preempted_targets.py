@@ -258,11 +258,13 @@ def test_a_preempted_training_at_the_largest_budget_goes_on_too(tmp_path):
 
 
 @pytest.mark.usefixtures("every_question_counts")
-@pytest.mark.parametrize("learner", ["xgboost", "k_nearest_neighbours"])
-def test_a_learner_that_cannot_go_on_is_not_asked(tmp_path, learner):
+@pytest.mark.parametrize(
+    ("learner", "percent"), [("xgboost", 3.0), ("k_nearest_neighbours", 3.0), *((name, 0.05) for name in GROWING)]
+)
+def test_a_learner_that_cannot_go_on_or_has_had_all_iterations_is_not_asked(tmp_path, learner, percent):
     preemption = Preemption(0)
     worker = SklearnPipeline(data="wine")
-    assert worker.compute({"learner": learner}, 3.0, context(tmp_path, 3.0, preemption))["loss"] < 1
+    assert worker.compute({"learner": learner}, percent, context(tmp_path, percent, preemption))["loss"] <= 1
     assert not preemption.was_told
 
 
@@ -294,6 +296,17 @@ def test_folds_that_are_done_are_not_done_again(tmp_path, make, config, fidelity
         assert found["loss"] == expected["loss"]
         assert found["info"]["folds_trained"] == 4 - done
         assert here.continued_from == budget * done / 4
+
+
+def test_folds_of_another_budget_are_done_again(tmp_path):
+    worker = TreeTarget(data="iris", resampling="cv", folds=3)
+    losses = []
+    for budget in (1.0, 4.0):
+        here = context(tmp_path / "c", budget)
+        losses.append(worker.compute({"min_rows": 2}, budget, here)["loss"])
+        assert here.continued_from == 0.0
+    assert losses[0] > losses[1]
+    assert losses[1] == fresh(lambda: worker, {"min_rows": 2}, 4.0, tmp_path / "fresh")
 
 
 @pytest.mark.usefixtures("every_question_counts")
