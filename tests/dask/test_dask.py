@@ -1,5 +1,6 @@
 """Workers inside a real Dask cluster: a scheduler and workers as processes of their own."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -85,11 +86,13 @@ class Cluster:
         return [event.worker for event in events_of(self.run, WorkerJoined)] if (self.run / "id").exists else []
 
     def bohb_workers(self):
-        return [
-            process
-            for process in self._cli.survivors()
-            if "bohb_service.cli.worker" in process.cmdline() and "--nameserver" in process.cmdline()
-        ]
+        found = []
+        for process in self._cli.survivors():
+            # It may end at any moment.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if {"bohb_service.cli.worker", "--nameserver"} <= set(process.cmdline()):
+                    found.append(process)
+        return found
 
     def check_complete(self, master):
         ended = master.wait(120)
