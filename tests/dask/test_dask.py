@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from bohb_service.fleet.dask import DaskLauncher
-from bohb_service.fleet.elastic import Unit
 from bohb_service.fleet.fleet import Place
+from bohb_service.fleet.staffing import Unit
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.results.run import load_run
 from bohb_service.scheduler.events import WorkerJoined
@@ -196,8 +196,9 @@ def test_where_nobody_answers_that_is_told(cluster):
     cluster.write(seconds=0, workers=2, scheduler=f"tcp://127.0.0.1:{free_port()}")
     ended = cluster.start().wait()
     assert ended.returncode == 2
-    assert "fleet.dask: nobody answers at Dask's scheduler tcp://127.0.0.1:" in ended.stderr
-    assert ended.stderr.rstrip().endswith("is it up, and is the address right?")
+    (line,) = [line for line in ended.stderr.splitlines() if "insecure: " not in line]
+    assert line.startswith("error: fleet.dask: nobody answers at Dask's scheduler tcp://127.0.0.1:")
+    assert line.endswith("is it up, and is the address right?")
 
 
 def test_workers_that_cannot_work_are_told_with_their_last_words(cluster):
