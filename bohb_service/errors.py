@@ -11,6 +11,7 @@ BohbError
 │   ├── RunLockedError       another master serves this run directory
 │   └── JournalWriteError    an append failed, e.g. the disk is full
 └── TransportError           talking to the master failed
+    ├── ListenError              the address cannot be listened on: the port is taken (exit code 4)
     ├── MasterUnreachableError   nobody answers                                       (exit code 4)
     └── ProtocolError        an answer or a request that the protocol does not allow
         ├── AuthenticationError  one end does not accept the other's certificate or token

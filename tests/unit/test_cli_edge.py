@@ -27,6 +27,7 @@ CODES = {
     errors.RunLockedError: 5,
     errors.JournalWriteError: 5,
     errors.TransportError: 4,
+    errors.ListenError: 4,
     errors.MasterUnreachableError: 4,
     errors.ProtocolError: 4,
     errors.AuthenticationError: 2,
