@@ -1,5 +1,6 @@
 """The command `bohb-master`."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bohb_service.errors import StudyError
 
 _EPILOG = """\b
 Exit codes: 0 done; 1 failure; 2 wrong options, study file, credentials or worker; 3 no evaluation succeeded;
-4 no master answers or the port is taken; 5 run directory or journal cannot be used;
+4 no master answers or the port is taken; 5 run directory or journal cannot be used; 6 the final training failed;
 75 stopped on request; 130 interrupted; 143 terminated. After the last three the same command goes on."""
 
 _RUN_DIRECTORY = click.argument("directory", type=click.Path(path_type=Path), envvar="BOHB_RUN_DIR")
@@ -328,9 +329,10 @@ def manifests(*, file: Path, output: Path | None, workers: int) -> None:
     folder = output if output is not None else Path(f"manifests-{study.name}")
     for path in write_manifests(study, folder, workers):
         click.echo(path)
+    job, deployment = (shlex.quote(str(folder / overlay)) for overlay in ("job", "deployment"))
     click.echo(
-        f"start it with\n  kubectl apply -k {folder}/job\nor, with workers that stay and can be scaled,\n"
-        f"  kubectl apply -k {folder}/deployment",
+        f"start it with\n  kubectl apply -k {job}\nor, with workers that stay and can be scaled,\n"
+        f"  kubectl apply -k {deployment}",
         err=True,
     )
 

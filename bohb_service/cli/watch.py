@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -160,7 +161,7 @@ def _tell_how_to_join(run: StudyRun) -> None:
         f"waiting for workers; start them with\n"
         f"  bohb-worker --nameserver {run.address} --study {run.study.name}{more}\n"
         f"or on a machine that sees this directory\n"
-        f"  bohb-worker --run-dir {run.directory.path}{note}",
+        f"  bohb-worker --run-dir {shlex.quote(str(run.directory.path))}{note}",
         err=True,
     )
 

@@ -107,7 +107,7 @@ def _check_addresses(place: MasterPlace) -> Iterator[Finding]:
 def _check_security(place: MasterPlace) -> Finding:
     check, endpoint = "security", Endpoint(place.host, place.port, place.bind, insecure=place.insecure)
     if place.credentials is not None:
-        return Finding.ok(check, "TLS 1.3 with certificates of both sides, and a token for each role")
+        return Finding.ok(check, f"TLS 1.3 with the certificates and tokens in {place.credentials}, see below")
     if endpoint.security == "loopback":
         return Finding.ok(check, "loopback: only processes of this machine can connect")
     if not place.insecure:

@@ -34,15 +34,16 @@ def check_run_directory(path: Path, clock: Clock) -> list[Finding]:
         clock: This machine's.
     """
     folder = existing(path)
+    is_there = folder == path.absolute()
     findings = [judge_mount(path, mount_of(path))]
     try:
         trial = try_journal(folder)
     except OSError as error:
         why = error.strerror or str(error)
-        where = str(path) if folder == path else f"{path}: {folder} is there, but"
+        where = str(path) if is_there else f"{path}: {folder} is there, but"
         remedy = "mend its owner and permissions, or give another --run-dir"
         return [*findings, Finding.fail("run directory", f"{where} cannot be written: {why}", remedy)]
-    findings.append(Finding.ok("run directory", f"{path}{'' if folder == path else ', to be made'}: can be written"))
+    findings.append(Finding.ok("run directory", f"{path}{'' if is_there else ', to be made'}: can be written"))
     findings += [judge_trial(trial), *check_space(folder)]
     findings.append(judge_skew("clock of the file system", file_system_skew(folder, clock), "the file system"))
     return findings + check_journal(RunDirectory(path))

@@ -5,6 +5,7 @@ The class holds no connection, no thread and no state of the service; it can be 
 
 import contextlib
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -108,18 +109,18 @@ class EvaluationContext:
             directory.mkdir(mode=0o700)
         return directory
 
-    def save(self, content: bytes, spent: float) -> None:
-        """Keep what is needed to go on from here, instead of what was kept before.
+    def save(self, content: bytes, spent: float) -> bool:
+        """Whether what is needed to go on from here was kept, instead of what was kept before.
 
-        When this returns it is durable; until then what was kept before is there, whatever happens. It is removed when
-        the configuration can no longer be promoted.
+        When this returns true it is durable; until then what was kept before is there, whatever happens. It is removed
+        when the configuration can no longer be promoted. A disk that is full, or fails, costs no evaluation: that is
+        told on stderr, which goes to the worker's log.
 
         Args:
             content: Anything, e.g. what ``torch.save`` wrote into an `io.BytesIO`.
             spent: The budget that has been spent up to here, in units of the study's fidelity.
 
         Raises:
-            OSError: It cannot be written; what was kept before is there.
             TypeError: The content is no bytes.
             ValueError: The budget is negative or not finite.
         """
@@ -129,7 +130,12 @@ class EvaluationContext:
             )
         if not 0.0 <= spent < math.inf:
             raise ValueError(f"context.save: spent is {spent}; give the budget that has been spent up to here")
-        self._checkpoint().save(content, float(spent))
+        try:
+            self._checkpoint().save(content, float(spent))
+        except OSError as error:
+            sys.stderr.write(f"the checkpoint of configuration {self.configuration_id} was not kept: {error}\n")
+            return False
+        return True
 
     def load(self) -> Checkpoint | None:
         """What `save` kept last for this configuration, at whatever budget; None: begin anew.

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,7 @@ class CheckpointFile:
         """The last good checkpoint, or None if there is none that can be continued.
 
         A file that is missing, damaged, of another configuration or too far is no error: the evaluation starts anew.
+        Damage is told on stderr.
 
         Args:
             most: Largest acceptable budget.
@@ -92,6 +94,7 @@ class CheckpointFile:
         start = len(_MAGIC) + _DIGEST_BYTES
         body = memoryview(raw)[start:]
         if not raw.startswith(_MAGIC) or hashlib.sha256(body).digest() != raw[len(_MAGIC) : start]:
+            sys.stderr.write(f"{self._folder / NAME} is damaged, so the evaluation begins anew\n")
             return None
         # With the right digest it was written here and is whole.
         end = _LENGTH_BYTES + int.from_bytes(body[:_LENGTH_BYTES])

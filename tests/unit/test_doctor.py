@@ -336,6 +336,14 @@ def test_a_run_directory_that_is_not_there_yet(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_directory_that_is_there_is_not_said_to_be_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    findings = run_folder.check_run_directory(Path("run"), SystemClock())
+
+    assert next(f.found for f in findings if f.check == "run directory") == "run: can be written"
+
+
 def test_a_run_directory_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     findings = run_folder.check_run_directory(tmp_path / "file" / "run", SystemClock())
