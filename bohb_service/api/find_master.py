@@ -52,7 +52,8 @@ def by_run_directory(path: Path, credentials: Path | None = None) -> Connect:
     def connect() -> Line:
         address = directory.read_address()
         if address is None:
-            raise MasterUnreachableError(f"no master serves {path} now; start one with `bohb-master run`")
+            missing = "" if path.is_dir() else ", and there is no such folder yet"
+            raise MasterUnreachableError(f"no master serves {path} now{missing}; start one with `bohb-master run`")
         access = access_of(address, "worker", credentials)
         nonlocal is_warned
         if access.insecure and not is_warned:

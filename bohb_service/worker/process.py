@@ -120,7 +120,7 @@ class ChildProcess:
         kill_processes(strays)
 
     def bury(self) -> int:
-        """Kill what is left of its group, reap it and free its descriptors; the exit code, negative for a signal.
+        """Kill what is left of it, reap it, free its descriptors, cut its log; the exit code, negative for a signal.
 
         A process that the kernel cannot end, e.g. one that hangs in a driver, is left behind.
         """
@@ -131,6 +131,9 @@ class ChildProcess:
             os.close(self._pidfd)
         self.channel.close()
         os.close(self._lifeline)
+        # What it printed at last may be more than the room that was left since somebody looked.
+        with contextlib.suppress(OSError):
+            self.log.cap()
         code = self._popen.poll()
         return -signal.SIGKILL if code is None else code
 

@@ -632,6 +632,18 @@ def test_a_job_that_nobody_wants_any_more_ends_during_setup_without_counting_as_
     assert [event.job.lease for event in one.of_kind(Dropped)] == [0]
 
 
+def test_a_log_is_cut_also_when_its_process_has_ended(bench):
+    one = bench()
+    one.outcomes("ok")
+    with one.log.path.open("ab") as file:
+        file.write(b"x" * (MAX_LOG_BYTES + 1))
+
+    one.supervisor.kill()
+
+    assert one.log.size() == 0
+    assert one.log.path.with_name(f"{one.log.path.name}.1").stat().st_size == MAX_LOG_BYTES
+
+
 def test_a_process_that_cannot_be_started_is_told(bench, tmp_path):
     one = bench()
     one.log.path.mkdir()

@@ -5,6 +5,8 @@ import math
 import pytest
 
 from bohb_service._version import VERSION
+from bohb_service.api.find_master import by_run_directory
+from bohb_service.errors import MasterUnreachableError
 from bohb_service.master.status import progress_of, status_of
 from bohb_service.master.terms import StudyFacts
 from bohb_service.optimizer.brackets import FullBudgetSchedule, HyperbandSchedule, SuccessiveHalvingSchedule
@@ -292,3 +294,10 @@ def test_the_time_that_is_left_follows_from_the_share(house):
     here.master.tick()
     status = here.master.status()
     assert (status["stop_reason"], status["eta_s"]) == ("seconds", None)
+
+
+def test_a_worker_is_told_when_there_is_no_such_folder(tmp_path):
+    with pytest.raises(MasterUnreachableError, match="rnu now, and there is no such folder yet; start one"):
+        by_run_directory(tmp_path / "rnu")()
+    with pytest.raises(MasterUnreachableError, match="now; start one with"):
+        by_run_directory(tmp_path)()
