@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from bohb_service.errors import ListenError
+from bohb_service.errors import BohbError, ListenError
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.rpc.endpoint import Endpoint
 from bohb_service.rpc.server import Server
@@ -39,7 +39,12 @@ def open_server(
             "started do not find it; end them, or let the master listen there again (--port %d)",
             *(server.port, last, last),
         )
-    directory.write_port(server.port)
+    if server.port != last:
+        try:
+            directory.write_port(server.port)
+        except BohbError:
+            server.close()
+            raise
     return server
 
 

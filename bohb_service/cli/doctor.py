@@ -29,7 +29,7 @@ _AS_JSON = option("--json", "as_json", is_flag=True, help="Print JSON on stdout.
 )
 @option("--host", default="127.0.0.1", show_default=True, help="Address or name that workers connect to.")
 @option("--bind", help="Address to listen on. Default: that of --host.")
-@option("--port", type=click.IntRange(0, 65535), default=0, help="TCP port. Default: a free one.")
+@option("--port", type=click.IntRange(0, 65535), default=0, help="TCP port. Default: as `run` chooses it.")
 @option("--nameserver", type=Address(), help="External Pyro5 name server.")
 @option("--credentials", type=click.Path(path_type=Path), help="Folder made by `bohb-master credentials`.")
 @option("--insecure", is_flag=True, help="Other machines may connect without credentials.")

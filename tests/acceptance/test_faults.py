@@ -5,12 +5,14 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
 import psutil
 import pytest
 
+from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.results.run import load_run
 from tests.acceptance.study_files import (
     OBJECTIVES,
@@ -301,8 +303,13 @@ def test_a_worker_outlives_a_master_that_comes_back_elsewhere(run_cli, tmp_path)
     wait_for_results(run, 2)
     master.process.kill()
     master.process.wait()
-    again = run_cli("bohb-master", "run", study, "--run-dir", run)
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", RunDirectory(run).read_port()))
+        other.listen()
+        again = run_cli("bohb-master", "run", study, "--run-dir", run)
     assert again.returncode == 0, again.stderr
+    assert "the last one did on" in again.stderr
     assert worker.wait().returncode == 0
     assert {trial.worker for trial in load_run(run).trials} == {"faithful"}
     assert len(outcomes(run)) == PLAN

@@ -4,9 +4,11 @@ import math
 
 import pytest
 
+from bohb_service.api.study_run import StudyRun
 from bohb_service.master.demand import idle_workers, most_work, waiting_work
 from bohb_service.scheduler.outcomes import Completed, Released
 from bohb_service.scheduler.trial import REFIT_RUNG
+from bohb_service.study import parse_study
 from tests.house import Peer, houses
 
 
@@ -74,6 +76,21 @@ def test_what_a_worker_of_an_earlier_master_holds_waits_for_it(make_house):
     assert most_work(again.master) == math.inf
     Peer(again, "back", running=(0,))
     assert waiting_work(again.master, 100) == {1.0: 8}
+
+
+def test_a_fleet_is_told_of_enough_work_for_itself_beside_all_who_are_there(make_house, tmp_path, monkeypatch):
+    keys = {"name": "s", "worker": "sklearn-mlp", "fidelity": {"min": 1, "max": 9}}
+    run = StudyRun(parse_study(keys, base=tmp_path, source="test"), tmp_path / "run")
+    house = make_house(full_budgets=1000.0, min_workers=9)
+    monkeypatch.setattr(run, "_master", house.master)
+    monkeypatch.setattr(run, "_call", lambda work: work())
+    idle = {f"by-hand-{n}": Peer(house, f"by-hand-{n}", labels={"n": n}) for n in range(3)}
+    for peer in idle.values():
+        peer.say(max_jobs=1, wait_s=20.0)
+    told = run._demand(2)
+    assert told.work == dict.fromkeys((1.0, 3.0, 9.0), 5)
+    assert told.workers == {name: {"n": n} for n, name in enumerate(idle)}
+    assert (told.idle, told.awaited, told.most) == (dict.fromkeys(idle, 0.0), 9, math.inf)
 
 
 def test_when_draining_nothing_waits(make_house):
