@@ -1,12 +1,14 @@
 """Which GPUs this machine has, and which of them an objective would see."""
 
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from bohb_service.doctor.finding import Finding
 from bohb_service.doctor.wording import size
-from bohb_service.worker.devices import VISIBLE, visible_devices
+from bohb_service.worker.devices import VISIBLE, is_device, n_usable, named_devices, visible_devices
 from bohb_service.worker.nvml import Gpu, GpuReading
+
+_NONE = frozenset({"", "-1", "NoDevFiles"})
+"""How users and batch systems say that there is to be no device."""
 
 
 def torch_version() -> str:
@@ -25,48 +27,53 @@ def judge_gpus(reading: GpuReading, visible: str | None, torch: str = "") -> lis
         visible: The variable ``CUDA_VISIBLE_DEVICES``, or None.
         torch: What `torch_version` returned.
     """
-    if reading.problem:
-        remedy = "pip install 'bohb-service[gpu]'" if "nvidia-ml-py" in reading.problem else "mend the NVIDIA driver"
-        return [Finding.warn("GPUs", f"there are some, but they cannot be looked at: {reading.problem}", remedy)]
-    if not reading.gpus:
-        return [Finding.ok("GPUs", "none")]
-    listed = "; ".join(f"{gpu.name}, {_memory(gpu)}, {gpu.uuid}" for gpu in reading.gpus)
-    findings = [Finding.ok("GPUs", f"{len(reading.gpus)} with driver {reading.driver}: {listed}")]
+    findings = [_judge_found(reading)]
     if visible is not None:
-        findings.append(judge_visible(visible, list(dict.fromkeys(gpu.whole or gpu.uuid for gpu in reading.gpus))))
-    if torch.endswith("+cpu"):
+        findings.append(judge_visible(visible, reading))
+    if reading.gpus and torch.endswith("+cpu"):
         findings.append(
             Finding.warn("PyTorch", f"{torch} is a build without CUDA", "install a build of PyTorch with CUDA")
         )
     return findings
 
 
-def judge_visible(visible: str, uuids: Sequence[str]) -> Finding:
-    """Whether ``CUDA_VISIBLE_DEVICES`` names GPUs that are there.
+def judge_visible(visible: str, reading: GpuReading) -> Finding:
+    """What workers make of ``CUDA_VISIBLE_DEVICES``.
 
     Args:
         visible: Its value.
-        uuids: Identities of the whole GPUs, in the order of their indices.
+        reading: What `read_gpus` returned.
     """
-    names = visible_devices({VISIBLE: visible})
-    unknown = [name for name in names if not _is_there(name, uuids)]
+    names = [name for name in named_devices(visible) if name not in _NONE]
+    unknown = [name for name in names if not is_device(name, reading)]
+    seen = visible_devices({VISIBLE: visible}, reading)
     if unknown:
         return Finding.fail(
             VISIBLE,
-            f"{visible!r} names {', '.join(unknown)}, and there are {len(uuids)} GPUs; CUDA hides it and all behind it",
+            f"{visible!r} names {', '.join(unknown)}, which is not here; CUDA hides it and all behind it, and workers "
+            f"have {n_usable(seen)} GPUs",
             "correct or unset the variable; under a cluster's scheduler, ask it for GPUs",
         )
-    if not names:
+    if not seen:
         return Finding.warn(VISIBLE, f"{visible!r}: objectives see no GPU", "unset it where they are to use GPUs")
-    return Finding.ok(VISIBLE, f"{visible}: {len(names)} of {len(uuids)} GPUs are seen")
+    if not reading.gpus:
+        return Finding.warn(
+            VISIBLE,
+            f"{visible}: workers believe it and take what needs {n_usable(seen)} GPUs, though none was found",
+            "unset it if there are none; if there are, install their driver and 'bohb-service[gpu]', or leave it so",
+        )
+    return Finding.ok(VISIBLE, f"{visible}: {len(seen)} of them are seen")
+
+
+def _judge_found(reading: GpuReading) -> Finding:
+    if reading.problem:
+        remedy = "pip install 'bohb-service[gpu]'" if "nvidia-ml-py" in reading.problem else "mend the NVIDIA driver"
+        return Finding.warn("GPUs", f"there are some, but they cannot be looked at: {reading.problem}", remedy)
+    if not reading.gpus:
+        return Finding.ok("GPUs", "none")
+    listed = "; ".join(f"{gpu.name}, {_memory(gpu)}, {gpu.uuid}" for gpu in reading.gpus)
+    return Finding.ok("GPUs", f"{len(reading.gpus)} with driver {reading.driver}: {listed}")
 
 
 def _memory(gpu: Gpu) -> str:
     return size(gpu.memory) if gpu.memory else "memory of the machine"
-
-
-def _is_there(name: str, uuids: Sequence[str]) -> bool:
-    if name.isdigit():
-        return int(name) < len(uuids)
-    # A part of a GPU (MIG) is not in the list of whole ones; the start of an identity is enough for CUDA.
-    return name.startswith("MIG-") or any(uuid.startswith(name) for uuid in uuids)

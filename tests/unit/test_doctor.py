@@ -25,6 +25,8 @@ from bohb_service.security.authority import make_credentials
 from bohb_service.testing.clock import ManualClock
 from bohb_service.worker import labels
 from bohb_service.worker.control_groups import cpu_groups, memory_groups
+from bohb_service.worker.devices import VISIBLE
+from bohb_service.worker.labels import own_labels
 from bohb_service.worker.nvml import Gpu, GpuReading, read_gpus
 
 OWN = {"127.0.0.1": "lo", "10.0.0.5": "eth0", "::1": "lo"}
@@ -380,7 +382,7 @@ def test_versions_of_both_sides():
 
 
 def test_gpus_and_which_of_them_are_seen():
-    assert gpus.judge_gpus(GpuReading(), "0") == [Finding.ok("GPUs", "none")]
+    assert gpus.judge_gpus(GpuReading(), None) == [Finding.ok("GPUs", "none")]
     (listed,) = gpus.judge_gpus(GPUS, None)
     assert "2 with driver 555.1: A, 16.0 GiB, GPU-aa; B, 32.0 GiB, GPU-bb" in listed.found
     assert [f.status for f in gpus.judge_gpus(GPUS, None, "2.13.0+cpu")] == ["ok", "warn"]
@@ -401,10 +403,25 @@ def test_gpus_and_which_of_them_are_seen():
         ("-1", "warn"),
         ("0,2", "fail"),
         ("GPU-c", "fail"),
+        ("nonsense", "fail"),
     ],
 )
 def test_the_variable_that_hides_gpus(visible, status):
-    assert gpus.judge_visible(visible, ["GPU-aa", "GPU-bb"]).status == status
+    assert gpus.judge_visible(visible, GPUS).status == status
+
+
+@pytest.mark.parametrize(
+    ("visible", "n_gpus"), [("0,GPU-x", 2), ("MIG-x,MIG-y", 1), ("nonsense", 0), ("0,nonsense,1", 1)]
+)
+def test_where_no_gpu_is_found_the_doctor_says_what_workers_believe(visible, n_gpus, monkeypatch):
+    monkeypatch.setenv(VISIBLE, visible)
+    none, told = gpus.judge_gpus(GpuReading(), visible)
+
+    assert none == Finding.ok("GPUs", "none")
+    assert told.status == ("fail" if "nonsense" in visible else "warn")
+    assert f" {n_gpus} GPUs" in told.found
+    if not read_gpus().gpus:
+        assert own_labels({})["gpu"] == n_gpus
 
 
 def test_device_files_without_a_driver_are_told(tmp_path):

@@ -115,6 +115,9 @@ def test_without_a_driver_or_the_package_there_are_none(nvml, monkeypatch):
     [
         ("0", ("0",)),
         ("GPU-x, 3", ("GPU-x", "3")),
+        ("nonsense", ()),
+        ("0,nonsense,1", ("0",)),
+        ("MIG-x", ("MIG-x",)),
         ("", ()),
         ("-1", ()),
         ("NoDevFiles", ()),
@@ -122,7 +125,17 @@ def test_without_a_driver_or_the_package_there_are_none(nvml, monkeypatch):
         ("0,0,1", ("0", "1")),
     ],
 )
-def test_what_is_set_already_is_believed(nvml, given, devices):
+def test_what_is_set_already_is_believed_where_no_driver_is(nvml, given, devices):
+    nvml(has_driver=False)
+
+    assert visible_devices({VISIBLE: given}) == devices
+
+
+@pytest.mark.parametrize(
+    ("given", "devices"),
+    [("1,0", ("1", "0")), ("GPU-b", ("GPU-b",)), ("GPU-", ("GPU-",)), ("0,2,1", ("0",)), ("GPU-x,0", ()), ("x", ())],
+)
+def test_what_is_set_already_is_cut_where_cuda_would_cut_it(nvml, given, devices):
     nvml("GPU-a", "GPU-b")
 
     assert visible_devices({VISIBLE: given}) == devices
