@@ -13,6 +13,7 @@ BohbError
 └── TransportError           talking to the master failed
     ├── ListenError              the address cannot be listened on: the port is taken (exit code 4)
     ├── MasterUnreachableError   nobody answers                                       (exit code 4)
+    │   └── StudyEndedError          since the study has ended
     └── ProtocolError        an answer or a request that the protocol does not allow
         ├── AuthenticationError  one end does not accept the other's certificate or token
         └── UnknownSessionError  the master was restarted: register again
@@ -69,6 +70,10 @@ class ListenError(TransportError):
 
 class MasterUnreachableError(TransportError):
     """No master answers at the given address."""
+
+
+class StudyEndedError(MasterUnreachableError):
+    """No master answers, since the study has ended; one may come if it is to go on under wider stopping rules."""
 
 
 class ProtocolError(TransportError):

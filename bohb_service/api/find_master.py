@@ -4,7 +4,7 @@ import logging
 import socket
 from pathlib import Path
 
-from bohb_service.errors import MasterUnreachableError
+from bohb_service.errors import MasterUnreachableError, StudyEndedError
 from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.rpc.access import Access
 from bohb_service.rpc.line import Line
@@ -51,6 +51,10 @@ def by_run_directory(path: Path, credentials: Path | None = None) -> Connect:
 
     def connect() -> Line:
         address = directory.read_address()
+        if address is None and directory.has_ended:
+            raise StudyEndedError(
+                f"the study in {path} has ended; to go on, run it with wider stopping rules before workers are started"
+            )
         if address is None:
             missing = "" if path.is_dir() else ", and there is no such folder yet"
             raise MasterUnreachableError(f"no master serves {path} now{missing}; start one with `bohb-master run`")

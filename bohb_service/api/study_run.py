@@ -13,7 +13,7 @@ from bohb_service.api.describe_study import describe_study
 from bohb_service.api.listening import open_server
 from bohb_service.api.metering import Metering, snapshot_of
 from bohb_service.clock import AwakeClock, Clock, SystemClock
-from bohb_service.errors import StudyError, TransportError
+from bohb_service.errors import JournalWriteError, StudyError, TransportError
 from bohb_service.fleet.choice import check_fleet, elastic_fleet, size_of
 from bohb_service.fleet.fleet import Demand, Employer, Fleet, Place
 from bohb_service.fleet.local import LocalFleet, local_prefix
@@ -125,6 +125,7 @@ class StudyRun:
             self.is_resumed = run.is_resumed
             if run.scheduler.is_finished:
                 self.was_finished = True
+                self.directory.write_ended()
                 self._stack = stack.pop_all()
                 return self
             terms = self._terms
@@ -169,6 +170,9 @@ class StudyRun:
                     self.abort()
                 if self._master.end != "failed":
                     self._let_workers_leave(self._master)
+                if self._master.end == "finished":
+                    with contextlib.suppress(JournalWriteError):  # workers then wait longer, in vain
+                        self.directory.write_ended()
         finally:
             self._stack.close()
 

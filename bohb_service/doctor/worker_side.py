@@ -12,7 +12,13 @@ from bohb_service.clock import Clock
 from bohb_service.doctor import certificates, clocks, gpus, limits, run_folder, versions
 from bohb_service.doctor.finding import Check, Finding, examine
 from bohb_service.doctor.mounts import mount_of
-from bohb_service.errors import CredentialsError, MasterUnreachableError, ProtocolError, WorkerSpecError
+from bohb_service.errors import (
+    CredentialsError,
+    MasterUnreachableError,
+    ProtocolError,
+    StudyEndedError,
+    WorkerSpecError,
+)
 from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.rpc.about import About
 from bohb_service.rpc.access import Access
@@ -101,6 +107,9 @@ def _check_master(place: WorkerPlace, clock: Clock, about: list[About]) -> Itera
             before = clock.now()
             told = client.about()
             after = clock.now()
+    except StudyEndedError as error:
+        yield Finding.ok(check, str(error))
+        return
     except MasterUnreachableError as error:
         remedy = (
             "start `bohb-master run` if it does not run; else compare the address with what `bohb-master doctor` says "

@@ -107,6 +107,10 @@ class RunDirectory:
         return self.path / "master.json"
 
     @property
+    def _ended_file(self) -> Path:
+        return self.path / "ended"
+
+    @property
     def _port_file(self) -> Path:
         return self.path / "port"
 
@@ -149,12 +153,26 @@ class RunDirectory:
             os.close(descriptor)
 
     def write_address(self, address: MasterAddress) -> None:
-        """Tell workers and commands how to reach the master.
+        """Tell workers and commands how to reach the master; the study has not ended, then.
 
         Raises:
             JournalWriteError: The file cannot be written.
         """
+        self._ended_file.unlink(missing_ok=True)
         _replace(self.address_file, json.dumps(asdict(address)))
+
+    def write_ended(self) -> None:
+        """Tell workers that no master will come, since there is nothing left to do.
+
+        Raises:
+            JournalWriteError: The file cannot be written.
+        """
+        _replace(self._ended_file, "nothing is left to do\n")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its last master has said that nothing is left to do."""
+        return self._ended_file.exists()
 
     def write_port(self, port: int) -> None:
         """Remember the port of a master for the next one; it stays when the master ends.

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from bohb_service.clock import Clock
-from bohb_service.errors import MasterUnreachableError
+from bohb_service.errors import MasterUnreachableError, StudyEndedError
 from bohb_service.rpc.messages import Answer, Registration, Request, WorkerInfo
 from bohb_service.worker.signals import InterruptedBySignal, StopSignals
 
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
+
+ENDED_PATIENCE_S = 10.0
+"""How long a master is waited for when the study has ended: one may just come for more of it."""
 
 _COMPLAIN_EVERY_S = 10.0
 
@@ -52,7 +55,7 @@ class Link:
         master: The other end.
         retry_at: Monotonic time from which the next call makes sense.
         last_contact: Monotonic time of the last answer; that of the start before the first.
-        failing_since: Monotonic time at which the first call since the last answer failed; infinite if none has.
+        study_has_ended: The last call failed since there is nothing left to do.
         was_interrupted: The last call was ended by a signal.
         has_recovered: The last call was answered after others had failed.
 
@@ -65,13 +68,14 @@ class Link:
     def __init__(self, master: Master, signals: StopSignals, clock: Clock) -> None:
         self.master = master
         self.retry_at = self.last_contact = clock.monotonic()
-        self.failing_since = math.inf
+        self.study_has_ended = False
         self.was_interrupted = False
         self.has_recovered = False
         self._signals = signals
         self._clock = clock
         self._random = random.Random()  # noqa: S311 - spreads pauses, guards nothing
         self._n_failures = 0
+        self._failing_since = math.inf
         self._complain_at = self.last_contact
 
     def call(self, method: Callable[[Argument], Reply], argument: Argument) -> Reply | None:
@@ -100,13 +104,27 @@ class Link:
         if self.has_recovered:
             log.info("master reached", extra={"after_failures": self._n_failures})
         self._n_failures = 0
-        self.failing_since = math.inf
+        self._failing_since = math.inf
         self.last_contact = self.retry_at = self._clock.monotonic()
         return reply
 
+    def is_hopeless(self, patience_s: float) -> bool:
+        """Whether there has been no master for too long.
+
+        Right after a failed call only, so that a process which was suspended for long tries once more.
+
+        Args:
+            patience_s: How long, in seconds, from the first call that failed on.
+        """
+        if self.study_has_ended:
+            patience_s = min(patience_s, ENDED_PATIENCE_S)
+        now = self._clock.monotonic()
+        return now < self.retry_at and now - self._failing_since >= patience_s
+
     def _failed(self, error: MasterUnreachableError) -> None:
         now = self._clock.monotonic()
-        self.failing_since = min(self.failing_since, now)
+        self._failing_since = min(self._failing_since, now)
+        self.study_has_ended = isinstance(error, StudyEndedError)
         limit = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(self._n_failures, 10))
         self.retry_at = now + self._random.uniform(0.0, limit)
         if self._n_failures == 0 or now >= self._complain_at:

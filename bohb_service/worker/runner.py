@@ -140,14 +140,12 @@ class WorkerRunner:
             return self._end_broken(self._broken)
         if self._stop is not None:
             return self._end_stopped(self._stop)
-        now = self._clock.monotonic()
-        # Right after a failed call only: a process that was suspended for long tries once more.
-        if now < self._link.retry_at and now - self._link.failing_since >= self._orphan_timeout_s:
+        if self._link.is_hopeless(self._orphan_timeout_s):
             return self._end_orphaned()
         if self._is_slow:
             self._give_back_ahead()
         due = self._next_call()
-        if now < due:
+        if self._clock.monotonic() < due:
             self._wait(min(due, self._save_by), alarms_only=self._conversation.is_gathering)
         elif self._conversation.needs_registration:
             if (registration := self._conversation.register(self._held)) is not None:
@@ -382,6 +380,9 @@ class WorkerRunner:
     def _end_orphaned(self) -> ExitCode:
         self._end_process(is_orderly=False)
         n_results = len(self._outbox.leases)
+        if self._link.study_has_ended:
+            log.info("the study has ended (results not delivered: %d)", n_results)
+            return ExitCode.OK
         log.error("no master for %g s; giving up (results not delivered: %d)", self._orphan_timeout_s, n_results)
         return ExitCode.UNREACHABLE
 

@@ -57,8 +57,19 @@ def test_a_study_can_be_extended(run_cli, tmp_path):
     run = tmp_path / "run"
     assert run_cli("bohb-master", "run", write_study(tmp_path), "--workers", 1, "--run-dir", run).returncode == 0
     longer = write_study(tmp_path, stop={"brackets": 4})
-    assert run_cli("bohb-master", "run", longer, "--workers", 1, "--run-dir", run).returncode == 0
+    worker = run_cli.start("bohb-worker", "--run-dir", run)  # it waits a little, though the study has ended
+    assert run_cli("bohb-master", "run", longer, "--run-dir", run).returncode == 0
+    assert worker.wait(20).returncode == 0
     assert len(outcomes(run)) == PLAN + 13
+
+
+def test_a_worker_that_comes_when_the_study_has_ended_does_not_stay(run_cli, tmp_path):
+    study, run = write_study(tmp_path, stop={"brackets": 1}), tmp_path / "run"
+    assert run_cli("bohb-master", "run", study, "--workers", 1, "--run-dir", run).returncode == 0
+    late = run_cli.start("bohb-worker", "--run-dir", run).wait(100)
+    assert late.returncode == 0
+    assert "the study has ended" in late.stderr
+    assert "worker ended" in late.stderr
 
 
 def test_one_worker_makes_the_same_run_every_time(run_cli, tmp_path):

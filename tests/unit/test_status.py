@@ -6,7 +6,10 @@ import pytest
 
 from bohb_service._version import VERSION
 from bohb_service.api.find_master import by_run_directory
-from bohb_service.errors import MasterUnreachableError
+from bohb_service.clock import SystemClock
+from bohb_service.doctor.worker_side import WorkerPlace, examine_worker
+from bohb_service.errors import MasterUnreachableError, StudyEndedError
+from bohb_service.journal.run_directory import MasterAddress, RunDirectory
 from bohb_service.master.status import progress_of, status_of
 from bohb_service.master.terms import StudyFacts
 from bohb_service.optimizer.brackets import FullBudgetSchedule, HyperbandSchedule, SuccessiveHalvingSchedule
@@ -301,3 +304,15 @@ def test_a_worker_is_told_when_there_is_no_such_folder(tmp_path):
         by_run_directory(tmp_path / "rnu")()
     with pytest.raises(MasterUnreachableError, match="now; start one with"):
         by_run_directory(tmp_path)()
+
+
+def test_a_worker_is_told_when_the_study_has_ended(tmp_path):
+    RunDirectory(tmp_path).write_ended()
+    with pytest.raises(StudyEndedError, match="has ended; to go on, run it with wider stopping rules"):
+        by_run_directory(tmp_path)()
+    (told,) = [found for found in examine_worker(WorkerPlace(tmp_path), SystemClock()) if found.check == "master"]
+    assert (told.status, "has ended" in told.found) == ("ok", True)
+
+    address = MasterAddress("127.0.0.1", 1, "s", "i", 1, "h", "127.0.0.1")
+    RunDirectory(tmp_path).write_address(address)
+    assert not RunDirectory(tmp_path).has_ended

@@ -1,14 +1,13 @@
 """The line to the master, and the signals that interrupt it."""
 
-import math
 import os
 import signal
 
 import pytest
 
-from bohb_service.errors import MasterUnreachableError
+from bohb_service.errors import MasterUnreachableError, StudyEndedError
 from bohb_service.testing.clock import ManualClock
-from bohb_service.worker.link import LONGEST_BACKOFF_S, Link
+from bohb_service.worker.link import ENDED_PATIENCE_S, LONGEST_BACKOFF_S, Link
 from bohb_service.worker.signals import InterruptedBySignal, StopLevel, StopSignals
 
 # -- the line to the master -------------------------------------------------------------------------------------
@@ -19,12 +18,13 @@ class Flaky:
 
     def __init__(self, n_failures=0):
         self.n_failures = n_failures
+        self.error = MasterUnreachableError("nobody there")
         self.n_closed = 0
 
     def exchange(self, request):
         if self.n_failures:
             self.n_failures -= 1
-            raise MasterUnreachableError("nobody there")
+            raise self.error
         return request
 
     def close(self):
@@ -75,19 +75,37 @@ def test_failing_is_counted_from_the_first_call_that_failed_since_the_last_answe
     clock = ManualClock()
     master = Flaky()
     link = Link(master, signals, clock)
-    start = clock.monotonic()
     link.call(master.exchange, "x")
-    assert link.failing_since == math.inf
+    assert not link.is_hopeless(0.0)
 
     clock.advance(15.0)
     master.n_failures = 2
     link.call(master.exchange, "x")
     clock.advance(3.0)
     link.call(master.exchange, "x")
-    assert link.failing_since == start + 15.0
+    assert link.is_hopeless(3.0)
+    assert not link.is_hopeless(3.1)
 
     link.call(master.exchange, "x")
-    assert link.failing_since == math.inf
+    assert not link.is_hopeless(0.0)
+
+
+def test_a_study_that_has_ended_is_waited_for_a_little(signals):
+    clock = ManualClock()
+    master = Flaky()
+    link = Link(master, signals, clock)
+    master.n_failures, master.error = 2, StudyEndedError("the study has ended")
+    link.call(master.exchange, "x")
+    assert not link.is_hopeless(3600.0)
+    clock.advance(ENDED_PATIENCE_S)
+    link.call(master.exchange, "x")
+    assert link.is_hopeless(3600.0)
+    assert link.study_has_ended
+
+    master.n_failures, master.error = 1, MasterUnreachableError("nobody")
+    link.call(master.exchange, "x")
+    assert not link.is_hopeless(3600.0)
+    assert not link.study_has_ended
 
 
 def test_a_signal_inside_a_call_ends_it_and_closes_the_connection(signals):
