@@ -107,9 +107,10 @@ def test_the_fleet_grows_with_the_rungs_and_shrinks_with_them(study, slurm):
 
 
 def test_preempted_workers_come_back_and_continue_from_the_checkpoint(study, slurm):
-    study.write(seconds=1.5)
+    study.write(seconds=4.0)
     master = study.start()
-    wait_for_results(study.run, 9)  # from here on trials have several steps, and ask between them
+    # The last trial takes 24 s more, and SLURM about 15 s to preempt it: what ends in its grace time is a result.
+    wait_for_results(study.run, 12)
     assert slurm.run("sbatch", "--partition=high", "--nodes=2", "--exclusive", "--mem=0", "--wrap=sleep 3")
     wait_until(lambda: requeues(study.run), seconds=30)
     study.check_complete(master)
