@@ -33,7 +33,7 @@ def write_manifests(study: Study, folder: Path, workers: int = 0) -> list[Path]:
 
     Args:
         study: The study.
-        folder: Must not exist.
+        folder: Must not exist, or be empty.
         workers: How many workers; 0 leaves it to the study file.
 
     Raises:
@@ -59,8 +59,8 @@ def write_manifests(study: Study, folder: Path, workers: int = 0) -> list[Path]:
             f"fleet.kubernetes.metrics_port: {PORT} is where the master listens; choose another one, e.g. 9100"
         )
     files = manifests(study.name, settings, size.most, objective.name if objective else None, size.slots)
-    if folder.exists():
-        raise StudyError(f"{folder} exists; give another folder, or remove it with its credentials")
+    if folder.exists() and not (folder.is_dir() and next(folder.iterdir(), None) is None):
+        raise StudyError(f"{folder} exists and is not empty; give another folder, or remove it with its credentials")
     try:
         with complete_folder(folder) as draft:
             for path, manifest in files.items():

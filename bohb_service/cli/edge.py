@@ -76,8 +76,9 @@ def supervisable(command: Callable[..., R]) -> Callable[..., R]:
         except SystemExit as end:
             if not supervised or end.code not in FINAL:
                 raise
-            click.echo(f"this ended with exit code {end.code:d}; that is 0 with --supervised, since the same command "
-                       "would not get further by itself", err=True)  # fmt: skip
+            stopped = end.code == ExitCode.TRY_AGAIN
+            why = "it was stopped on request" if stopped else "the same command would not get further by itself"
+            click.echo(f"this ended with exit code {end.code:d}; that is 0 with --supervised, since {why}", err=True)
             sys.exit(ExitCode.OK)
 
     return run

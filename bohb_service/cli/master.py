@@ -318,16 +318,16 @@ def credentials(*, directory: Path, hosts: tuple[str, ...], days: int, renew: bo
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @option("--output", type=click.Path(path_type=Path), help="Folder to make. Default: manifests-NAME.")
-@option("--workers", type=click.IntRange(min=0), default=0, help="How many workers. Default: those of the study file.")
+@option("--workers", type=click.IntRange(min=1), help="How many workers. Default: those of the study file.")
 @guarded
-def manifests(*, file: Path, output: Path | None, workers: int) -> None:
+def manifests(*, file: Path, output: Path | None, workers: int | None) -> None:
     """Write the study in FILE as manifests for Kubernetes, with its objective and new credentials."""
     from bohb_service.api.manifests import write_manifests
     from bohb_service.study import load_study
 
     study = load_study(file)
     folder = output if output is not None else Path(f"manifests-{study.name}")
-    for path in write_manifests(study, folder, workers):
+    for path in write_manifests(study, folder, workers or 0):
         click.echo(path)
     job, deployment = (shlex.quote(str(folder / overlay)) for overlay in ("job", "deployment"))
     click.echo(

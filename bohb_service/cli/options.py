@@ -108,9 +108,16 @@ class Budgets(click.ParamType[tuple[float, ...]]):
 
 
 class Setting(click.ParamType[tuple[str, Any]]):
-    """``KEY=VALUE``, the value as a study file would have it."""
+    """``KEY=VALUE``, the value as a study file would have it.
+
+    Args:
+        example: Of a setting.
+    """
 
     name = "key=value"
+
+    def __init__(self, example: str = "dataset=iris") -> None:
+        self._example = example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
         """The key and its plain value."""
@@ -121,7 +128,7 @@ class Setting(click.ParamType[tuple[str, Any]]):
             return value
         key, separator, text = str(value).partition("=")
         if not separator or not key.strip():
-            self.fail(f"{value!r} is no KEY=VALUE, e.g. dataset=iris", param, ctx)
+            self.fail(f"{value!r} is no KEY=VALUE, e.g. {self._example}", param, ctx)
         try:
             content, _, problems = read_yaml(text)
         except YamlError as error:

@@ -78,7 +78,7 @@ Exit codes: 0 the study ended; 1 failure; 2 wrong options, credentials or worker
 @option(
     "--label",
     "labels",
-    type=Setting(),
+    type=Setting("kind=a100"),
     multiple=True,
     help="What this worker has of that which trials need, NAME=VALUE; may be repeated. "
     "Found by itself: gpu, cpus, memory_mb.",

@@ -81,6 +81,8 @@ class SqliteJournal:
             JournalError: There is no such file, or it cannot be opened.
             JournalCorruptError: It is damaged, not a journal of this program, or of a newer version.
         """
+        if path.exists() and not path.is_file():
+            raise JournalError(f"{path} is no file; {_REMEDY}")
         if not path.is_file():
             raise JournalError(f"there is no journal at {path}; check the run directory")
         if not read_only:
@@ -110,6 +112,8 @@ class SqliteJournal:
     @staticmethod
     def _check(path: Path, connection: sqlite3.Connection) -> None:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        if path.stat().st_size == 0:
+            raise JournalCorruptError(f"{path} is empty; {_REMEDY}")
         if application_id != APPLICATION_ID:
             raise JournalCorruptError(f"{path} is an SQLite file of another program; {_REMEDY}")
         (version,) = connection.execute("PRAGMA user_version").fetchone()

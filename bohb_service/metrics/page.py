@@ -1,5 +1,6 @@
 """The page ``/metrics``, served by threads of its own."""
 
+import contextlib
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,7 +16,9 @@ from bohb_service.rpc.pyro import format_address
 
 PATH = "/metrics"
 MAX_READERS = 8
-"""So many may read at once; others are sent away."""
+"""So many may read at once; for one more, whoever has been silent for longest is sent away."""
+
+_ROOM_S = 1.0
 
 READER_S = 5.0
 """A reader that is silent for so long is sent away."""
@@ -62,12 +65,14 @@ class MetricsPage:
 class _Server(ThreadingMixIn, HTTPServer):
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 16
+    request_queue_size = 128
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.registry = registry
         self._room = threading.BoundedSemaphore(MAX_READERS)
+        self._silent: dict[int, socket.socket] = {}
+        self._lock = threading.Lock()
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
@@ -78,17 +83,35 @@ class _Server(ThreadingMixIn, HTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread, if there is room for one more."""
-        if self._room.acquire(blocking=False):
+        """Answer in a thread, if there is or can be made room for one more."""
+        if self._room.acquire(blocking=False) or (self._send_one_away() and self._room.acquire(timeout=_ROOM_S)):
+            with self._lock:
+                self._silent[id(request)] = request
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
+
+    def heard(self, request: socket.socket) -> None:
+        """Note that a reader has said what it wants, or has gone."""
+        with self._lock:
+            self._silent.pop(id(request), None)
+
+    def _send_one_away(self) -> bool:
+        """End the wait for the reader that has been silent for longest; whether there was one."""
+        with self._lock:
+            if not self._silent:
+                return False
+            request = self._silent.pop(next(iter(self._silent)))
+            with contextlib.suppress(OSError):  # it has gone meanwhile
+                request.shutdown(socket.SHUT_RDWR)
+            return True
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer, and make room."""
         try:
             super().process_request_thread(request, client_address)
         finally:
+            self.heard(request)
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -103,6 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Send the page."""
+        self.server.heard(self.connection)
         if self.path.partition("?")[0] != PATH:
             self._send(404, "text/plain; charset=utf-8", f"see {PATH}\n".encode())
             return

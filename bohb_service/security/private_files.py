@@ -38,10 +38,10 @@ def complete_folder(path: Path) -> Iterator[Path]:
     """A private folder to fill, which gets its name when the block ends, and vanishes if the block fails.
 
     Args:
-        path: The name; must not exist.
+        path: The name; must not exist, or be an empty folder.
 
     Raises:
-        OSError: It cannot be made, or somebody made it meanwhile.
+        OSError: It cannot be made, or somebody filled it meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = _draft_of(path)

@@ -194,9 +194,9 @@ def check_needs(value: Any) -> Any:
                 raise ValueError(f"has the name {show(name)}; use letters, digits, '_' and '-', a letter first")
             is_number = isinstance(need, int | float) and not isinstance(need, bool) and 0 <= need < math.inf
             if not is_number and (name == MIN_BUDGET or not isinstance(need, str)):
-                raise ValueError(f"needs {show(need)} of {name!r}; write a number from 0 on, or a text for a label")
+                raise ValueError(f"has {show(need)} for {name!r}; write a number from 0 on, or a text for a label")
             if not is_number and name in _COUNTED:
-                raise ValueError(f"needs {show(need)} of {name!r}; write how many {_COUNTED[name]}, as a number alone")
+                raise ValueError(f"has {show(need)} for {name!r}; write how many {_COUNTED[name]}, as a number alone")
     return [dict(rule) for rule in rules]
 
 

@@ -48,9 +48,16 @@ def test_more_slots_than_devices_are_refused_in_one_line(run_cli, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_label_without_a_name_is_refused_in_one_line(run_cli, tmp_path):
+    done = run_cli("bohb-worker", "--run-dir", tmp_path, "--label", "=3")
+
+    assert done.returncode == 2
+    assert "'=3' is no KEY=VALUE, e.g. kind=a100" in done.stderr
+
+
 def test_a_quantity_with_a_unit_is_refused_in_one_line(run_cli, tmp_path):
     done = run_cli("bohb-worker", "--run-dir", tmp_path, "--slots", 2, "--label", "memory_mb=16G")
 
     assert done.returncode == 2
-    assert "--label needs '16G' of 'memory_mb'; write how many MiB, as a number alone" in done.stderr
+    assert "--label has '16G' for 'memory_mb'; write how many MiB, as a number alone" in done.stderr
     assert "Traceback" not in done.stderr

@@ -254,6 +254,16 @@ def test_a_missing_journal_is_said_so(tmp_path):
         SqliteJournal.open(tmp_path / "nothing.sqlite")
 
 
+def test_what_cannot_be_a_journal_is_told(tmp_path):
+    with pytest.raises(JournalError, match="is no file; it is left as it is"):
+        SqliteJournal.open(tmp_path)
+    (tmp_path / "empty.sqlite").touch()
+    for read_only in (True, False):
+        with pytest.raises(JournalCorruptError, match=r"empty\.sqlite is empty; it is left as it is"):
+            SqliteJournal.open(tmp_path / "empty.sqlite", read_only=read_only)
+    assert (tmp_path / "empty.sqlite").stat().st_size == 0
+
+
 def test_only_one_process_serves_a_run_and_death_frees_it(tmp_path):
     directory = RunDirectory(tmp_path / "run")
     directory.prepare()

@@ -181,8 +181,10 @@ def test_what_cannot_be_written_is_told(tmp_path):
     with pytest.raises(StudyError, match="give --workers N, or the study file"):
         write_manifests(study, tmp_path / "out")
     (tmp_path / "out").mkdir()
-    with pytest.raises(StudyError, match="exists; give another folder"):
-        write_manifests(study, tmp_path / "out", 2)
+    (tmp_path / "out" / "mine").touch()
+    for taken in (tmp_path / "out", tmp_path / "out" / "mine"):
+        with pytest.raises(StudyError, match="exists and is not empty; give another folder"):
+            write_manifests(study, taken, 2)
     run = tmp_path / "earlier"
     run.mkdir()
     with pytest.raises(StudyError, match="warm_start: earlier runs of this machine"):
@@ -195,6 +197,12 @@ def test_what_cannot_be_written_is_told(tmp_path):
     with pytest.raises(StudyError, match=r"metrics_port: 9090 is where the master listens; choose another one"):
         write_manifests(load_study(same_port), tmp_path / "new", 2)
     assert not (tmp_path / "new").exists()
+
+
+def test_an_empty_folder_is_filled(tmp_path):
+    (tmp_path / "out").mkdir(mode=0o755)
+    assert write_manifests(load_study(write_study(tmp_path)), tmp_path / "out", 2)
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
 
 
 def test_the_command_tells_how_to_go_on(run_cli, tmp_path):

@@ -1,5 +1,6 @@
 """Figures for monitoring: what is counted, how the page reads, and who may read it."""
 
+import contextlib
 import socket
 import threading
 import urllib.error
@@ -24,7 +25,6 @@ from bohb_service.scheduler.events import MasterStarted, TrialFailed, TrialReque
 from bohb_service.scheduler.outcomes import Completed, Failed, Released
 from bohb_service.scheduler.trial import REFIT_RUNG, TrialId
 from tests.house import Peer, houses
-from tests.polling import wait_until
 
 
 @pytest.fixture
@@ -201,24 +201,17 @@ def test_a_master_that_does_not_answer_is_told():
         assert b"did not answer" in answer.read()
 
 
-def test_silent_readers_hold_up_nobody_for_long(monkeypatch):
+def test_silent_readers_hold_up_nobody(monkeypatch):
     assert _Handler.timeout == READER_S
-    monkeypatch.setattr(_Handler, "timeout", 0.2)
-    with MetricsPage("127.0.0.1", 0, CollectorRegistry()) as page:
+    monkeypatch.setattr(_Handler, "timeout", 600.0)
+    with MetricsPage("127.0.0.1", 0, CollectorRegistry()) as page, contextlib.ExitStack() as stack:
         host, _, number = page.address.rpartition(":")
-        silent = [socket.create_connection((host, int(number))) for _ in range(2 * MAX_READERS)]
-        # There is never a thread for more of them, and they are sent away.
+        for _ in range(100):
+            stack.enter_context(socket.create_connection((host, int(number))))
+
+        assert read(page.address)
+        # There is never a thread for more of them, and those that came first were sent away.
         assert sum("process_request_thread" in thread.name for thread in threading.enumerate()) <= MAX_READERS
-
-        def answers():
-            try:
-                return read(page.address)
-            except OSError:
-                return None
-
-        assert wait_until(answers)
-        for sock in silent:
-            sock.close()
 
 
 def test_a_taken_address_is_told():

@@ -174,12 +174,12 @@ def test_the_schema_knows_both_forms():
         ("gpu", "must be a mapping"),
         ([5], "write mappings"),
         ({"g p u": 1}, "has the name 'g p u'"),
-        ({"gpu": True}, "needs true of 'gpu'"),
-        ({"gpu": -1}, "needs -1 of 'gpu'"),
-        ({"memory_mb": "16G"}, "needs '16G' of 'memory_mb'; write how many MiB, as a number alone"),
-        ({"cpus": "two"}, "needs 'two' of 'cpus'; write how many cores, as a number alone"),
-        ({"gpu": [1]}, "of 'gpu'"),
-        ({"gpu": 1, "min_budget": "nine"}, "of 'min_budget'"),
+        ({"gpu": True}, "has true for 'gpu'"),
+        ({"gpu": -1}, "has -1 for 'gpu'"),
+        ({"memory_mb": "16G"}, "has '16G' for 'memory_mb'; write how many MiB, as a number alone"),
+        ({"cpus": "two"}, "has 'two' for 'cpus'; write how many cores, as a number alone"),
+        ({"gpu": [1]}, "for 'gpu'"),
+        ({"gpu": 1, "min_budget": "nine"}, "for 'min_budget'"),
     ],
 )
 def test_needs_that_cannot_be_are_told(tmp_path, needs, words):

@@ -101,7 +101,8 @@ def test_the_number_of_environments_does_not_matter_where_updates_wait_for_episo
 @pytest.mark.parametrize("update", ["steps", "episodes"])
 @pytest.mark.parametrize("loss", ["final_return", "area"])
 def test_a_trial_of_a_number_of_steps_takes_exactly_these(update, loss):
-    trial = train_ppo({"rollout_steps": 300, "batch_size": 10}, loss=loss, update=update, steps=1001, seed=5)
+    size = {"rollout_steps": 300} if update == "steps" else {"batch_size": 10}
+    trial = train_ppo(size, loss=loss, update=update, steps=1001, seed=5)
 
     assert trial.n_steps == 1001
     assert trial.lengths.sum() <= 1001
@@ -323,14 +324,17 @@ OTHER = {
     "max_grad_norm": 0.01,
     "initial_log_std": -1.0,
 }
-BASE = {"n_units_1": 8, "n_units_2": 8, "batch_size": 10, "rollout_steps": 80, "learning_rate": 1e-2}
+BASE = {"n_units_1": 8, "n_units_2": 8, "learning_rate": 1e-2}
+SIZES = {"steps": {"rollout_steps": 80}, "episodes": {"batch_size": 10}}
 
 
 def outcome(name, config):
-    options = {"loss": "final_return", "steps": 600, "seed": 1}
+    update = "steps" if name in {"rollout_steps", "initial_log_std"} else "episodes"
+    options = {"loss": "final_return", "steps": 600, "seed": 1, "update": update}
+    config = {**SIZES[update], **config}
     if name == "initial_log_std":
         return train_ppo(config, env=f"{OWN}:Corridor-v0", env_kwargs={"actions": "box"}, **options)
-    return train_ppo(config, update="steps" if name == "rollout_steps" else "episodes", **options)
+    return train_ppo(config, **options)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -100,7 +100,7 @@ def test_a_long_window_needs_no_more_episodes_where_they_are_not_counted():
 @pytest.mark.parametrize(
     ("options", "config", "words"),
     [
-        ({"fixed": {"discount": 0.5}}, {"discount": 0.9}, "'discount' is in the space and in worker_options.fixed"),
+        ({"fixed": {"discount": 0.5}}, {"discount": 0.9}, "'discount' is in the configuration and in `fixed`"),
         ({"update": "steps"}, {"batch_size": 8}, "'batch_size' has no effect with `update: steps`"),
         ({}, {"rollout_steps": 64}, "'rollout_steps' has no effect with `update: episodes`"),
     ],
@@ -108,6 +108,8 @@ def test_a_long_window_needs_no_more_episodes_where_they_are_not_counted():
 def test_what_would_be_tuned_without_effect_is_refused(options, config, words):
     with pytest.raises(SpaceError, match=words):
         PPO(**SHORT, **options).compute(config, 1.0, context("/nowhere"))
+    with pytest.raises(SpaceError, match=words):
+        train_ppo(config, **options)
 
 
 def test_fixed_hyperparameters_are_used():
@@ -360,7 +362,7 @@ def test_actions_are_single_or_several_likeliest_or_drawn():
         ({"loss": "final"}, r"^loss: 'final'; choose from: "),
         ({"windw": 3}, r"^windw: no such option; did you mean 'window'\?$"),
         ({"env": "tests.ppo_environments:Endless-v0", "solved_at": 1}, "^max_episode_steps: .* write a number"),
-        ({"loss": "area", "steps": 5}, "^steps: no episode of 'CartPole-v1' ended within 5 steps"),
+        ({"config": {}, "loss": "area", "steps": 5}, "^steps: no episode of 'CartPole-v1' ended within 5 steps"),
     ],
 )
 def test_wrong_arguments_of_a_training_are_named(arguments, words):

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from bohb_service.errors import SpaceError
 from bohb_service.workers.common.checks import OptionError, known, number, one_of, text
 from bohb_service.workers.common.shown import pythonic, shown
 
-from .hyperparameters import check_value
+from .hyperparameters import Hyperparameters, check_value
 from .spaces import SPACES
 
 TARGET = "ppo"
@@ -77,6 +78,23 @@ class PPOOptions:
     def update_unit(self) -> Update:
         """What ends a rollout."""
         return self.update or ("episodes" if self.loss == "episodes" else "steps")
+
+    def parameters(self, config: Mapping[str, Any]) -> Hyperparameters:
+        """The hyperparameters of a configuration, with those that are fixed.
+
+        Args:
+            config: Plain values of others; all else keeps its default.
+
+        Raises:
+            SpaceError: A hyperparameter is unknown, has no effect, is fixed too, or its value is impossible.
+        """
+        dead = "batch_size" if self.update_unit == "steps" else "rollout_steps"
+        if dead in config:
+            raise SpaceError(f"hyperparameter {dead!r} has no effect with `update: {self.update_unit}`; leave it out")
+        for name in config:
+            if name in self.fixed:
+                raise SpaceError(f"hyperparameter {name!r} is in the configuration and in `fixed`; choose one")
+        return Hyperparameters.from_config(config, self.fixed)
 
     def _check(self) -> None:
         text("env", self.env)

@@ -8,7 +8,6 @@ from bohb_service.workers.common.checks import named_as_arguments, number
 from bohb_service.workers.common.draws import LARGEST_SEED
 from bohb_service.workers.common.shown import pythonic, shown
 
-from .hyperparameters import Hyperparameters
 from .options import CARTPOLE, PPOOptions
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def train_ppo(config: Mapping[str, Any] | None = None, env: str = CARTPOLE, seed
 
     Raises:
         StudyError: An argument or the environment is wrong.
-        SpaceError: A hyperparameter is wrong.
+        SpaceError: A hyperparameter is wrong, has no effect, or is among ``fixed`` too.
         FloatingPointError: The training diverged.
 
     Example:
@@ -42,5 +41,4 @@ def train_ppo(config: Mapping[str, Any] | None = None, env: str = CARTPOLE, seed
     with named_as_arguments(StudyError):
         number("seed", seed, 0, LARGEST_SEED, is_integer=True)
         parsed = PPOOptions.parse({"env": env, **options})
-        parameters = Hyperparameters.from_config(config or {}, parsed.fixed)
-        return run_trial(parameters, Task.of(parsed), pythonic(seed))
+        return run_trial(parsed.parameters(config or {}), Task.of(parsed), pythonic(seed))

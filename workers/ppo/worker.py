@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bohb_service.errors import SpaceError, StudyError
+from bohb_service.errors import StudyError
 from bohb_service.worker.base import EvaluationContext, Worker
 from bohb_service.worker.plain import to_plain
 from bohb_service.workers.common.checkpoint import fingerprint
@@ -220,17 +220,7 @@ class PPO(Worker):
         return {"test_loss": _mean_loss(trials), "test_solved": sum(trial.is_solved for trial in trials)}
 
     def _parameters(self, config: Mapping[str, Any]) -> Hyperparameters:
-        given = to_plain(config, "config")
-        dead = "batch_size" if self.ppo_options.update_unit == "steps" else "rollout_steps"
-        if dead in given:
-            raise SpaceError(
-                f"hyperparameter {dead!r} has no effect with `update: {self.ppo_options.update_unit}`; leave it out of "
-                "the space"
-            )
-        for name in given:
-            if name in self.ppo_options.fixed:
-                raise SpaceError(f"hyperparameter {name!r} is in the space and in worker_options.fixed; choose one")
-        return Hyperparameters.from_config(given, self.ppo_options.fixed)
+        return self.ppo_options.parameters(to_plain(config, "config"))
 
     def _trial(
         self, parameters: Hyperparameters, number: int, context: EvaluationContext, progress: Progress

@@ -1,7 +1,6 @@
 """The estimators of the targets for tables, without what belongs to one target."""
 
 import contextlib
-import os
 import tempfile
 import time
 import warnings
@@ -21,6 +20,7 @@ from bohb_service.api.inline import describe_here, search_here
 from bohb_service.results.run import Run
 from bohb_service.study import Study
 from bohb_service.worker.describe import Description, describe
+from bohb_service.worker.labels import own_cores
 from bohb_service.worker.loader import load_worker
 from bohb_service.workers.common.shown import pythonic, shown
 from bohb_service.workers.tabular.columns import FloatArray
@@ -295,8 +295,7 @@ class TabularEstimator(TableEstimator):
     def _n_workers(self) -> int:
         if self.workers is not None:
             return self.workers
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return min(_DEFAULT_WORKERS, cores)
+        return min(_DEFAULT_WORKERS, own_cores())
 
     @contextlib.contextmanager
     def _run_directory(self) -> Iterator[Path]:
