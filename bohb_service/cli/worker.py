@@ -142,12 +142,12 @@ def main(
     from bohb_service.worker.slots import PARENT, plan_slots, run_slots
 
     has = _checked_labels(labels)
+    configure_logging(as_json=wants_json(log_json=log_json, log_text=log_text))
     if slots:
         planned = plan_slots(slots, slots_per_gpu, name or default_name(), has)
         sys.exit(run_slots(planned, [sys.executable, "-m", "bohb_service.cli.worker", *sys.argv[1:]]))
     if parent := os.environ.pop(PARENT, ""):
         follow_parent(int(parent))
-    configure_logging(as_json=wants_json(log_json=log_json, log_text=log_text))
     if insecure:
         log.warning("insecure: any master that answers gives jobs to this worker; use --credentials instead")
     connect: Connect

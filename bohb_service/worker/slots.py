@@ -1,8 +1,10 @@
 """Several workers of one machine, each a process of its own with its share of the machine."""
 
+import logging
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +16,13 @@ from bohb_service.worker.labels import own_labels
 
 PARENT = "BOHB_SLOT_OF"
 """The variable that names the process which started a slot."""
+
+MAX_RESTARTS = 10
+"""So often a slot that is killed is started again."""
+
+_LOOK_S = 0.2
+
+log = logging.getLogger("bohb_service.worker")
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -63,6 +72,8 @@ def plan_slots(n_slots: int, per_device: int, name: str, given: Mapping[str, Lab
 def run_slots(slots: Sequence[Slot], command: Sequence[str]) -> int:
     """Run one worker for each slot until all have ended; signals go to all of them.
 
+    One that is killed, by an operator or for want of memory, is started again, so that no device lies idle.
+
     Args:
         slots: What each may use.
         command: The command of a worker, to which its name and labels are added.
@@ -70,27 +81,65 @@ def run_slots(slots: Sequence[Slot], command: Sequence[str]) -> int:
     Returns:
         0 if all ended so; 75 if one was preempted; else the code of the first one that did not end with 0.
     """
-    workers: list[subprocess.Popen[bytes]] = []
+    workers: list[_Keeper] = []
     received: list[int] = []
 
     def forward(number: int, _frame: object) -> None:
         received.append(number)
         for worker in workers:
-            worker.send_signal(number)
+            worker.send(number)
 
     before = {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
         for slot in slots:
-            workers.append(_start(slot, command))
-            for number in received:  # it was not there when they came
-                workers[-1].send_signal(number)
-        codes = [worker.wait() for worker in workers]
+            workers.append(_Keeper(slot, command, received))
+            workers[-1].start()
+        while None in (codes := [worker.look() for worker in workers]):
+            time.sleep(_LOOK_S)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if ExitCode.TRY_AGAIN in codes or (codes and min(codes) < 0 and received):
+    if ExitCode.TRY_AGAIN in codes or (received and any(code < 0 for code in codes if code)):
         return ExitCode.TRY_AGAIN
     return next((code if code > 0 else ExitCode.FAILURE for code in codes if code), ExitCode.OK)
+
+
+class _Keeper:
+    """Keeps the worker of a slot running.
+
+    Args:
+        slot: What it may use.
+        command: The command of a worker.
+        received: Signals that this process has received so far; grows.
+    """
+
+    def __init__(self, slot: Slot, command: Sequence[str], received: Sequence[int]) -> None:
+        self._slot = slot
+        self._command = command
+        self._received = received
+        self._process: subprocess.Popen[bytes] | None = None
+        self._n_restarts = 0
+
+    def start(self) -> None:
+        """Start it."""
+        self._process = _start(self._slot, self._command)
+        for number in self._received:  # it was not there when they came
+            self.send(number)
+
+    def send(self, number: int) -> None:
+        """Send it a signal, if it is there."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def look(self) -> int | None:
+        """The exit code with which it has ended for good, or None: it runs, if only again."""
+        code = None if self._process is None else self._process.poll()
+        if code is None or code >= 0 or self._received or self._n_restarts == MAX_RESTARTS:
+            return code
+        self._n_restarts += 1
+        log.warning("slot was killed, starting it again", extra={"worker": self._slot.name, "signal": -code})
+        self.start()
+        return None
 
 
 def _start(slot: Slot, command: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -40,6 +40,21 @@ def test_slots_are_preempted_together_and_when_their_parent_is_killed(run_cli, t
     assert load_run(run).requeues == {"preempted": 4}
 
 
+def test_a_slot_that_is_killed_is_filled_again(run_cli, tmp_path):
+    study, run = write_study(tmp_path, "Sleeps", worker_options={"seconds": 60.0}), tmp_path / "run"
+    with StudyRun(load_study(study), run) as master:
+        slots = run_cli.start("bohb-worker", "--run-dir", run, "--slots", 2, "--name", "node", "--preempt-grace", 0)
+        wait_until(lambda: master.status()["evaluations"]["running"] == 2, seconds=30)
+        for victim in psutil.Process(slots.process.pid).children():
+            victim.kill()  # both at once: not even then is it over
+        wait_until(lambda: len(master.status()["lost_workers"]) == 2, seconds=30)
+        wait_until(lambda: master.status()["evaluations"]["running"] == 2, seconds=30)
+        assert {worker["name"] for worker in master.status()["workers"]} == {"node.0", "node.1"}
+        slots.process.send_signal(signal.SIGTERM)
+        assert slots.wait(20).returncode == 75
+    assert "slot was killed, starting it again" in slots.stderr
+
+
 def test_more_slots_than_devices_are_refused_in_one_line(run_cli, tmp_path):
     done = run_cli("bohb-worker", "--run-dir", tmp_path, "--slots", 2, env={"CUDA_VISIBLE_DEVICES": "0"})
 
