@@ -120,6 +120,7 @@ class StudyRun:
             stack.enter_context(_quick_switches())
             self.directory.prepare()
             stack.enter_context(self.directory.locked())
+            self.directory.remove_ended()
             run = open_run(self.study, self.directory, self._describe, self._clock, min_workers=self._min_workers)
             stack.callback(run.journal.close)
             self.is_resumed = run.is_resumed

@@ -62,7 +62,7 @@ def judge_visible(visible: str, reading: GpuReading) -> Finding:
             f"{visible}: workers believe it and take what needs {n_usable(seen)} GPUs, though none was found",
             "unset it if there are none; if there are, install their driver and 'bohb-service[gpu]', or leave it so",
         )
-    return Finding.ok(VISIBLE, f"{visible}: {len(seen)} of them are seen")
+    return Finding.ok(VISIBLE, f"{visible}: workers have {n_usable(seen)} GPUs")
 
 
 def _judge_found(reading: GpuReading) -> Finding:

@@ -32,7 +32,7 @@ class MasterPlace:
         directory: Run directory, there already or not.
         host: Address or name of this machine that workers are told.
         bind: Address to listen on; None: that of ``host``.
-        port: TCP port; 0 takes a free one.
+        port: TCP port; 0 takes that of the run's last master, or else a free one.
         name_server: ``host:port`` of an external name server, or None.
         credentials: Folder with credentials, or None.
         insecure: Other machines may connect without them.
@@ -119,7 +119,15 @@ def _check_security(place: MasterPlace) -> Finding:
 def _check_port(place: MasterPlace, running: MasterAddress | None) -> Finding:
     is_here = running is not None and running.hostname == socket.gethostname()
     own_pid = running.pid if running is not None and is_here else None
-    return ports.check_port(place.host, place.bind or place.host, place.port, own_pid=own_pid)
+    last = RunDirectory(place.directory).read_port() if place.port == 0 else None
+    finding = ports.check_port(place.host, place.bind or place.host, last or place.port, own_pid=own_pid)
+    if last is None or finding.status != "fail":
+        return finding
+    return Finding.warn(
+        finding.check,
+        f"{finding.found}: where this run's last master listened, so that the next one takes another port",
+        "end what listens there if workers were told of that port when they were started; else this does no harm",
+    )
 
 
 def _check_running(running: MasterAddress | None, place: MasterPlace) -> Iterator[Finding]:

@@ -52,9 +52,7 @@ def check_port(host: str, address: str, port: int, *, own_pid: int | None = None
             "give --host a name that leads to this machine; behind NAT, forward the port to it",
         )
     if port == 0:
-        return Finding.ok(
-            check, "that of the run's last master, or else a free one; a firewall needs a fixed one: --port N"
-        )
+        return Finding.ok(check, "a free one is taken; a firewall needs a fixed one: --port N")
     return Finding.ok(check, f"{port} is free, and {place} leads to it")
 
 

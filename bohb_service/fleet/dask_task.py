@@ -43,7 +43,7 @@ def hold_worker(order: Order) -> int:
     """
     # Dask does a task again whose worker was lost; the name must tell the second start from the first.
     name = f"{order.unit}.{secrets.token_hex(2)}"
-    command = [sys.executable, "-m", __name__, *order.arguments, "--log-text", "--name", name]
+    command = [sys.executable, "-m", __name__, *order.arguments, "--log-json", "--name", name]
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(  # noqa: S603  (our own program)
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=worker_environment()

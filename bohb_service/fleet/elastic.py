@@ -258,7 +258,7 @@ class ElasticFleet:
         now = self._clock.monotonic()
         staff = staff_of(units, demand.workers)
         self._kinds.note((demand.workers[worker] for its in staff.values() for worker in its), demand.needs, now)
-        # Workers that leave a unit in which others stay do not come back: nobody starts them again.
+        # A worker that leaves a unit in which others stay does not count before another one is in its place.
         self._peaks = {name: max(len(its), self._peaks.get(name, 0)) for name, its in staff.items() if its}
         self._places = {name: self._size.slots - peak + len(staff[name]) for name, peak in self._peaks.items()}
         here = {unit.name for unit in units}

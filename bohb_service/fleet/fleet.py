@@ -14,7 +14,7 @@ from bohb_service.scheduler.needs import Labels, Needs
 
 WORKER_MODULE = "bohb_service.cli.worker"
 
-_HIDDEN = ("RUN_DIR", "NAMESERVER", "STUDY", "CREDENTIALS", "INSECURE", "NAME", "WORKER", "SLOTS", "LOG_JSON")
+_HIDDEN = ("RUN_DIR", "NAMESERVER", "STUDY", "CREDENTIALS", "INSECURE", "NAME", "WORKER", "SLOTS", "LOG_TEXT")
 
 
 class Fleet(Protocol):
@@ -104,14 +104,14 @@ class Employer:
 def worker_command(arguments: Sequence[str], name: str, python: str | None = None) -> list[str]:
     """The command of a worker.
 
-    It logs text, since what it logs last is shown to people where it cannot work.
+    It logs JSON, from which `last_words` reads why it cannot work.
 
     Args:
         arguments: What `local_arguments` or `remote_arguments` returned.
         name: Name of the worker; it comes last.
         python: Interpreter; by default the one that runs this.
     """
-    return [python or sys.executable, "-m", WORKER_MODULE, "--log-text", *arguments, "--name", name]
+    return [python or sys.executable, "-m", WORKER_MODULE, "--log-json", *arguments, "--name", name]
 
 
 def local_arguments(directory: RunDirectory, slots: int = 1) -> list[str]:
@@ -148,7 +148,7 @@ def slot_arguments(slots: int) -> list[str]:
 def worker_environment() -> dict[str, str]:
     """This process's environment without the variables that the command of a worker decides.
 
-    It says where the master is, how many slots there are, and that it logs text.
+    It says where the master is, how many slots there are, and that it logs JSON.
     """
     hidden = {f"BOHB_{option}" for option in _HIDDEN}
     return {name: value for name, value in os.environ.items() if name not in hidden}

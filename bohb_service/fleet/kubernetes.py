@@ -167,7 +167,7 @@ class _Maker:
         return {"apiVersion": "apps/v1", "kind": "Deployment", **self._head("worker"), "spec": spec}
 
     def job(self, n_workers: int) -> Manifest:
-        """Workers that end with the study."""
+        """Workers that end with the study: once one has been told that, pods that come too late are not waited for."""
         again = {
             "action": "Ignore",
             "onExitCodes": {
@@ -181,6 +181,7 @@ class _Maker:
             "completions": n_workers,
             "parallelism": n_workers,
             "backoffLimit": _MANY,
+            "successPolicy": {"rules": [{"succeededCount": 1}]},
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": [_IGNORE_DISRUPTION, again, _fail_on(ExitCode.USAGE)]},
             "template": {

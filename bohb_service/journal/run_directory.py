@@ -153,12 +153,11 @@ class RunDirectory:
             os.close(descriptor)
 
     def write_address(self, address: MasterAddress) -> None:
-        """Tell workers and commands how to reach the master; the study has not ended, then.
+        """Tell workers and commands how to reach the master.
 
         Raises:
             JournalWriteError: The file cannot be written.
         """
-        self._ended_file.unlink(missing_ok=True)
         _replace(self.address_file, json.dumps(asdict(address)))
 
     def write_ended(self) -> None:
@@ -168,6 +167,15 @@ class RunDirectory:
             JournalWriteError: The file cannot be written.
         """
         _replace(self._ended_file, "nothing is left to do\n")
+
+    def remove_ended(self) -> None:
+        """Say that a master may come: it is there already, and looks whether something is left to do.
+
+        Raises:
+            JournalWriteError: The file cannot be removed.
+        """
+        with _disk_errors(self._ended_file):
+            self._ended_file.unlink(missing_ok=True)
 
     @property
     def has_ended(self) -> bool:

@@ -87,7 +87,11 @@ class _Server(ThreadingMixIn, HTTPServer):
         if self._room.acquire(blocking=False) or (self._send_one_away() and self._room.acquire(timeout=_ROOM_S)):
             with self._lock:
                 self._silent[id(request)] = request
-            super().process_request(request, client_address)
+            try:
+                super().process_request(request, client_address)
+            except BaseException:  # there was no thread for it
+                self._leave(request)
+                raise
         else:
             self.shutdown_request(request)
 
@@ -95,6 +99,10 @@ class _Server(ThreadingMixIn, HTTPServer):
         """Note that a reader has said what it wants, or has gone."""
         with self._lock:
             self._silent.pop(id(request), None)
+
+    def _leave(self, request: socket.socket) -> None:
+        self.heard(request)
+        self._room.release()
 
     def _send_one_away(self) -> bool:
         """End the wait for the reader that has been silent for longest; whether there was one."""
@@ -111,8 +119,7 @@ class _Server(ThreadingMixIn, HTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self.heard(request)
-            self._room.release()
+            self._leave(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Leave it at that: a reader that breaks off is no news."""

@@ -42,15 +42,19 @@ def is_device(name: str, reading: GpuReading) -> bool:
     """Whether CUDA would find it.
 
     Args:
-        name: One of `named_devices`: an index, or the identity of a GPU or the start of it, or that of a part of one.
+        name: One of `named_devices`: an index, or the identity of a GPU or of a part of one, or as much of the start of
+            it as no other has.
         reading: What is there; where that could not be found out, any well-formed name is.
     """
     wholes = dict.fromkeys(gpu.whole or gpu.uuid for gpu in reading.gpus)
     if name.isdecimal():
         return not wholes or int(name) < len(wholes)
-    if name.startswith("GPU-"):
-        return not wholes or any(uuid.startswith(name) for uuid in wholes)
-    return name.startswith("MIG-")
+    if name.startswith("MIG-GPU-"):  # as older drivers name parts: by the whole and two numbers
+        return True
+    parts = [gpu.uuid for gpu in reading.gpus if gpu.whole]
+    if name.startswith(("GPU-", "MIG-")):
+        return not wholes or sum(uuid.startswith(name) for uuid in (*wholes, *parts)) == 1
+    return False
 
 
 def n_usable(devices: Sequence[str]) -> int:

@@ -2,10 +2,11 @@
 
 import logging
 
-from bohb_service.clock import Clock
+from bohb_service.clock import Clock, SystemClock
 from bohb_service.errors import ProtocolError
 from bohb_service.scheduler.outcomes import Released
 from bohb_service.worker.conversation import Conversation
+from bohb_service.worker.job_lines import JobLines
 from bohb_service.worker.link import Link
 from bohb_service.worker.signals import StopSignals
 from bohb_service.worker.waiting import Waiting
@@ -24,17 +25,18 @@ class Farewell:
         link: The line to it.
         signals: One that asks for more than before ends the attempt.
         waiting: Wakes for signals.
-        clock: For the end of the attempt.
+        lines: Tell what could not be delivered.
     """
 
     def __init__(
-        self, conversation: Conversation, link: Link, signals: StopSignals, waiting: Waiting, clock: Clock
+        self, conversation: Conversation, link: Link, signals: StopSignals, waiting: Waiting, lines: JobLines
     ) -> None:
         self._conversation = conversation
         self._link = link
         self._signals = signals
         self._waiting = waiting
-        self._clock = clock
+        self._lines = lines
+        self._clock: Clock = SystemClock()
 
     def leave(self, study_id: str, unstarted: tuple[int, ...], reason: str) -> None:
         """Deliver what is left, and say goodbye.
@@ -51,8 +53,7 @@ class Farewell:
             self._deliver(study_id)
         except ProtocolError as error:
             log.warning("outcomes refused", extra={"error": str(error)})
-        if outbox.leases:
-            log.warning("outcomes not delivered", extra={"leases": list(outbox.leases)})
+        self._lines.undelivered(outbox.leases)
         self._conversation.say_goodbye(unstarted, reason)
 
     def _deliver(self, study_id: str) -> None:

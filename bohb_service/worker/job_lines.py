@@ -1,7 +1,7 @@
 """The log lines of a worker on its jobs."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bohb_service.clock import Clock
@@ -22,6 +22,11 @@ class JobLines:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._rate = LineRate()
+        self._trials: dict[int, str] = {}
+
+    def taken(self, jobs: Iterable[Job]) -> None:
+        """Jobs came, each to be done when its turn comes."""
+        self._trials.update((job.lease, str(job.trial)) for job in jobs)
 
     def started(self, job: Job) -> None:
         """A job came to its turn."""
@@ -50,8 +55,22 @@ class JobLines:
 
     def acknowledged(self, leases: Sequence[int]) -> None:
         """The master has the outcomes of these leases."""
-        if leases and self._allows("acknowledged"):
-            log.info("outcomes acknowledged", extra={"leases": list(leases)})
+        if not leases:
+            return
+        trials = [self._trials.pop(lease, None) for lease in leases]
+        if self._allows("acknowledged"):
+            log.info("outcomes acknowledged", extra={"leases": list(leases), "trials": trials})
+
+    def lost(self, leases: Sequence[int]) -> None:
+        """The master has given these leases to others."""
+        for lease in leases:
+            log.warning("lease lost", extra={"lease": lease, "trial": self._trials.pop(lease, None)})
+
+    def undelivered(self, leases: Sequence[int]) -> None:
+        """The master could not be told the outcomes of these leases."""
+        if leases:
+            trials = [self._trials.get(lease) for lease in leases]
+            log.warning("outcomes not delivered", extra={"leases": list(leases), "trials": trials})
 
     def _allows(self, kind: str) -> bool:
         now = self._clock.monotonic()

@@ -105,6 +105,7 @@ class Link:
             log.info("master reached", extra={"after_failures": self._n_failures})
         self._n_failures = 0
         self._failing_since = math.inf
+        self.study_has_ended = False
         self.last_contact = self.retry_at = self._clock.monotonic()
         return reply
 

@@ -83,7 +83,7 @@ class WorkerRunner:
         self._conversation = Conversation(self._link, info, self._clock)
         self._outbox = self._conversation.outbox
         self._waiting = Waiting()
-        self._farewell = Farewell(self._conversation, self._link, self._signals, self._waiting, self._clock)
+        self._farewell = Farewell(self._conversation, self._link, self._signals, self._waiting, self._lines)
         self._folders: Folders | None = None
         self._study_id = ""
         self._supervisor: Supervisor | None = None
@@ -239,10 +239,10 @@ class WorkerRunner:
     def _take_answer(self, supervisor: Supervisor, answer: Answer) -> None:
         self._prefetch = max(1, answer.prefetch)
         self._lines.acknowledged(answer.acks)
+        self._lines.lost(answer.lost)
         if answer.over and self._folders is not None:
             self._folders.discard_checkpoints(answer.over)
         for lease in answer.lost:
-            log.warning("lease lost", extra={"lease": lease})
             supervisor.drop(lease)
         known = {*supervisor.held, *self._outbox.leases}
         jobs = [job for job in answer.jobs if job.lease not in known]
@@ -265,6 +265,7 @@ class WorkerRunner:
         else:
             if not supervisor.held:
                 self._head.restart()
+            self._lines.taken(jobs)
             supervisor.submit(zip(jobs, directories, strict=True))
 
     def _give_back(self, job: Job) -> None:

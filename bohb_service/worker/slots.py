@@ -1,28 +1,25 @@
 """Several workers of one machine, each a process of its own with its share of the machine."""
 
-import logging
 import os
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from bohb_service.clock import SystemClock
 from bohb_service.errors import StudyError
 from bohb_service.exit_codes import ExitCode
 from bohb_service.scheduler.needs import Label
 from bohb_service.worker.devices import VISIBLE, visible_devices
+from bohb_service.worker.keeper import Keeper
 from bohb_service.worker.labels import own_labels
 
 PARENT = "BOHB_SLOT_OF"
 """The variable that names the process which started a slot."""
 
-MAX_RESTARTS = 10
-"""So often a slot that is killed is started again."""
-
 _LOOK_S = 0.2
-
-log = logging.getLogger("bohb_service.worker")
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -72,7 +69,8 @@ def plan_slots(n_slots: int, per_device: int, name: str, given: Mapping[str, Lab
 def run_slots(slots: Sequence[Slot], command: Sequence[str]) -> int:
     """Run one worker for each slot until all have ended; signals go to all of them.
 
-    One that is killed, by an operator or for want of memory, is started again, so that no device lies idle.
+    In place of one that is killed, by an operator or for want of memory, another one is started, so that no device lies
+    idle.
 
     Args:
         slots: What each may use.
@@ -81,8 +79,9 @@ def run_slots(slots: Sequence[Slot], command: Sequence[str]) -> int:
     Returns:
         0 if all ended so; 75 if one was preempted; else the code of the first one that did not end with 0.
     """
-    workers: list[_Keeper] = []
     received: list[int] = []
+    clock = SystemClock()
+    workers = [Keeper(slot.name, partial(_start, slot, command), received, clock) for slot in slots]
 
     def forward(number: int, _frame: object) -> None:
         received.append(number)
@@ -91,9 +90,6 @@ def run_slots(slots: Sequence[Slot], command: Sequence[str]) -> int:
 
     before = {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
-        for slot in slots:
-            workers.append(_Keeper(slot, command, received))
-            workers[-1].start()
         while None in (codes := [worker.look() for worker in workers]):
             time.sleep(_LOOK_S)
     finally:
@@ -104,48 +100,10 @@ def run_slots(slots: Sequence[Slot], command: Sequence[str]) -> int:
     return next((code if code > 0 else ExitCode.FAILURE for code in codes if code), ExitCode.OK)
 
 
-class _Keeper:
-    """Keeps the worker of a slot running.
-
-    Args:
-        slot: What it may use.
-        command: The command of a worker.
-        received: Signals that this process has received so far; grows.
-    """
-
-    def __init__(self, slot: Slot, command: Sequence[str], received: Sequence[int]) -> None:
-        self._slot = slot
-        self._command = command
-        self._received = received
-        self._process: subprocess.Popen[bytes] | None = None
-        self._n_restarts = 0
-
-    def start(self) -> None:
-        """Start it."""
-        self._process = _start(self._slot, self._command)
-        for number in self._received:  # it was not there when they came
-            self.send(number)
-
-    def send(self, number: int) -> None:
-        """Send it a signal, if it is there."""
-        if self._process is not None:
-            self._process.send_signal(number)
-
-    def look(self) -> int | None:
-        """The exit code with which it has ended for good, or None: it runs, if only again."""
-        code = None if self._process is None else self._process.poll()
-        if code is None or code >= 0 or self._received or self._n_restarts == MAX_RESTARTS:
-            return code
-        self._n_restarts += 1
-        log.warning("slot was killed, starting it again", extra={"worker": self._slot.name, "signal": -code})
-        self.start()
-        return None
-
-
-def _start(slot: Slot, command: Sequence[str]) -> subprocess.Popen[bytes]:
-    arguments = [*command, "--slots", "0", "--name", slot.name]
-    for name, value in slot.labels.items():
-        arguments += ["--label", f"{name}={value}"]
+def _start(slot: Slot, command: Sequence[str], name: str) -> subprocess.Popen[bytes]:
+    arguments = [*command, "--slots", "0", "--name", name]
+    for label, value in slot.labels.items():
+        arguments += ["--label", f"{label}={value}"]
     environment = {**os.environ, PARENT: str(os.getpid())}
     if slot.device is not None:
         # Before anything is imported there; and no more than was visible here.

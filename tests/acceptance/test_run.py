@@ -58,6 +58,7 @@ def test_a_study_can_be_extended(run_cli, tmp_path):
     assert run_cli("bohb-master", "run", write_study(tmp_path), "--workers", 1, "--run-dir", run).returncode == 0
     longer = write_study(tmp_path, stop={"brackets": 4})
     worker = run_cli.start("bohb-worker", "--run-dir", run)  # it waits a little, though the study has ended
+    wait_until(lambda: "waiting for the master" in worker.stderr, seconds=30)
     assert run_cli("bohb-master", "run", longer, "--run-dir", run).returncode == 0
     assert worker.wait(20).returncode == 0
     assert len(outcomes(run)) == PLAN + 13

@@ -49,10 +49,10 @@ def test_a_slot_that_is_killed_is_filled_again(run_cli, tmp_path):
             victim.kill()  # both at once: not even then is it over
         wait_until(lambda: len(master.status()["lost_workers"]) == 2, seconds=30)
         wait_until(lambda: master.status()["evaluations"]["running"] == 2, seconds=30)
-        assert {worker["name"] for worker in master.status()["workers"]} == {"node.0", "node.1"}
+        assert {worker["name"] for worker in master.status()["workers"]} == {"node.0.1", "node.1.1"}
         slots.process.send_signal(signal.SIGTERM)
         assert slots.wait(20).returncode == 75
-    assert "slot was killed, starting it again" in slots.stderr
+    assert "a slot is filled again: its worker was killed by signal 9" in slots.stderr
 
 
 def test_more_slots_than_devices_are_refused_in_one_line(run_cli, tmp_path):

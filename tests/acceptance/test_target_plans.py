@@ -104,7 +104,7 @@ PLANS = {
             "fidelity": WHOLE,
             "space": {"n_units_1": [4, 8]},
         },
-        "hyperparameter 'n_units_1' is in the space and in worker_options.fixed",
+        "hyperparameter 'n_units_1' is in the configuration and in `fixed`",
     ),
     "searched without effect": (
         {"worker": "ppo", "fidelity": WHOLE, "space": {"rollout_steps": [4, 8]}},

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import psutil
@@ -122,6 +123,18 @@ def test_a_worker_of_dask_is_killed_and_another_comes_late(cluster):
     assert {event.reason for event in requeues(cluster.run)} <= {"preempted", "unstarted"}
     assert max(trial.attempts for trial in load_run(cluster.run).trials) == 1
     assert len(set(cluster.joined())) >= 3
+
+
+def test_an_adaptive_cluster_grows_for_the_study_and_is_empty_after_it(cluster, run_cli):
+    adaptive = run_cli.start(sys.executable, Path(__file__).with_name("adaptive.py"))
+    wait_until(lambda: adaptive.stdout.count("\n") >= 2, seconds=30)
+    address, *sizes = adaptive.stdout.split()
+    assert sizes == ["0"]
+    cluster.write(seconds=1.0, workers=3, scheduler=address)
+    cluster.check_complete(cluster.start())
+    wait_until(lambda: adaptive.stdout.split()[-1] == "0", seconds=30)
+    assert {"2", "3"} & set(adaptive.stdout.split())
+    assert len({trial.worker for trial in load_run(cluster.run).trials}) >= 2
 
 
 def test_the_client_is_disconnected_for_a_while(cluster):

@@ -215,7 +215,7 @@ def test_one_that_left_by_itself_is_not_replaced(place):
 def test_of_a_log_with_an_error_its_first_line_is_told_and_where_the_rest_is(place):
     place.program(
         "i=0; while [ $i -lt 300 ]; do echo padding; i=$((i+1)); done; "
-        r"printf '%s\n' '2026-01-01T00:00:00.000Z ERROR no such file: x.csv\nTraceback\n  File' '2026 bye'; exit 2"
+        r"""printf '%s\n' '{"level": "error", "message": "no such file: x.csv\nTraceback\n  File"}' bye; exit 2"""
     )
     fleet = place.fleet(1)
     fleet.start()

@@ -100,8 +100,9 @@ def test_the_fleet_grows_with_the_rungs_and_shrinks_with_them(study, slurm):
     assert requeues(study.run) == []
     devices = {(node, device) for _, _, node, device, _ in study.log()}
     assert devices == {(node, str(device)) for node in NODES for device in range(GPUS)}
-    by_process = {process: (node, device) for _, _, node, device, process in study.log()}
-    assert len({(node, device, process) for process, (node, device) in by_process.items()}) == len(by_process)
+    held = {(process, node, device) for _, _, node, device, process in study.log()}
+    # One device to each process, and each to one.
+    assert len(held) == len({process for process, *_ in held}) == len(devices)
     left = [event.reason for event in events_of(study.run, WorkerLeft)]
     assert left.count("there is nothing more to do for this worker") == PLACES - 1
 

@@ -29,6 +29,7 @@ CODES = {
     errors.TransportError: 4,
     errors.ListenError: 4,
     errors.MasterUnreachableError: 4,
+    errors.StudyEndedError: 4,
     errors.ProtocolError: 4,
     errors.AuthenticationError: 2,
     errors.UnknownSessionError: 4,

@@ -14,6 +14,7 @@ from bohb_service.cli.watch import warn_of_disk
 from bohb_service.clock import SystemClock
 from bohb_service.doctor import addresses, certificates, clocks, gpus, limits, ports, run_folder, versions
 from bohb_service.doctor.finding import Finding, examine, to_dict, verdict
+from bohb_service.doctor.master_side import MasterPlace, examine_master
 from bohb_service.doctor.mounts import Mount, mount_of
 from bohb_service.doctor.trial_journal import JournalTrial, try_journal
 from bohb_service.doctor.wording import size, span
@@ -145,6 +146,21 @@ def test_a_port_whose_name_leads_to_something_else_is_told():
 
     assert finding.status == "warn"
     assert f"127.0.0.2:{port} leads to something else that listens there" in finding.found
+
+
+def test_the_port_of_the_last_master_is_looked_at(tmp_path):
+    def look():
+        (told,) = [found for found in examine_master(MasterPlace(tmp_path), SystemClock()) if found.check == "port"]
+        return told
+
+    assert "a free one is taken" in look().found
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        RunDirectory(tmp_path).write_port(port)
+        taken = look()
+    assert (taken.status, f"{port} is taken by pid {os.getpid()}" in taken.found) == ("warn", True)
+    assert "the next one takes another port" in taken.found
+    assert look().found == f"{port} is free, and 127.0.0.1:{port} leads to it"
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on():
@@ -397,7 +413,9 @@ def test_gpus_and_which_of_them_are_seen():
         ("0,1", "ok"),
         ("GPU-bb", "ok"),
         ("GPU-a", "ok"),
-        ("MIG-x", "ok"),
+        ("MIG-x", "fail"),
+        ("MIG-GPU-aa/1/0", "ok"),
+        ("GPU-", "fail"),
         ("", "warn"),
         ("NoDevFiles", "warn"),
         ("-1", "warn"),

@@ -31,7 +31,7 @@ def demand(waiting, workers=(), idle=None, **more):
 
 
 def test_a_worker_of_a_fleet_is_one_worker_of_this_run_whatever_the_environment_says(monkeypatch):
-    for name in ("BOHB_RUN_DIR", "BOHB_SLOTS", "BOHB_LOG_JSON", "BOHB_LABEL"):
+    for name in ("BOHB_RUN_DIR", "BOHB_SLOTS", "BOHB_LOG_TEXT", "BOHB_LABEL"):
         monkeypatch.setenv(name, "8")
     assert {name for name in worker_environment() if name.startswith("BOHB_")} == {"BOHB_LABEL"}
 
@@ -385,7 +385,7 @@ def test_the_script_of_slurm(tmp_path):
     assert head == '#SBATCH --comment="two words"'
     assert setup == "module load cuda"
     assert command.startswith(
-        f"exec '/opt/my python' -m bohb_service.cli.worker --log-text --run-dir '{tmp_path}/100% run' --name "
+        f"exec '/opt/my python' -m bohb_service.cli.worker --log-json --run-dir '{tmp_path}/100% run' --name "
     )
     lines = script.split("\n")
     assert lines[0] == "#!/bin/bash"
@@ -411,7 +411,7 @@ def test_slurms_workers_need_not_see_the_run_directory(tmp_path):
     assert f"#SBATCH --output={tmp_path}/shared/slurm-%A_%a.log" in script
     assert str(tmp_path / "run") not in script
     assert (
-        "exec py -m bohb_service.cli.worker --log-text --nameserver head:1 --study s --credentials /keys/worker "
+        "exec py -m bohb_service.cli.worker --log-json --nameserver head:1 --study s --credentials /keys/worker "
         '--slots 2 --name "slurm-$'
     ) in script
     bare = slurm_script(Place(RunDirectory(tmp_path), "s", "h:1", insecure=True), Slurm(folder=tmp_path, python="py"))

@@ -1,19 +1,30 @@
 """Why a worker could not work, from what it printed."""
 
 import io
+import json
 
 import pytest
 
 from bohb_service.fleet.last_words import last_words
 
-LOGGED = rb"2026-01-01T00:00:00.000Z ERROR worker cannot be used: no module named 'x'\nTraceback\n  File" + b"\nbye\n"
+
+def logged(level, message):
+    return json.dumps({"time": "2026-01-01T00:00:00.000Z", "level": level, "message": message}).encode() + b"\n"
+
+
+LOGGED = logged("error", "worker cannot be used: no module named 'x'\nTraceback\n  File") + logged(
+    "info", "worker ended"
+)
 
 
 @pytest.mark.parametrize(
     ("printed", "words"),
     [
         (LOGGED, "worker cannot be used: no module named 'x'"),
-        (b"2026 ERROR first\n" + LOGGED + b"more\n" * 9_000, "worker cannot be used: no module named 'x'"),
+        (
+            logged("error", "first") + LOGGED + b'{"level": "error", "mess\n' + b"more\n" * 9_000,
+            "worker cannot be used: no module named 'x'",
+        ),
         (b"slurmstepd: error: Detected 1 oom_kill event\n", "slurmstepd: error: Detected 1 oom_kill event"),
         (b"padding\n" * 500 + b"no such file\n", ("padding\n" * 250 + "no such file")[-1999:].strip()),
         (b"", ""),

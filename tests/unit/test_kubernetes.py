@@ -4,6 +4,7 @@ import re
 import shutil
 import stat
 import subprocess
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -14,6 +15,7 @@ from bohb_service.cli.master import main as master
 from bohb_service.cli.worker import main as worker
 from bohb_service.errors import StudyError
 from bohb_service.fleet.kubernetes import base_name
+from bohb_service.security.bundle import KINDS
 from bohb_service.security.credentials import check_host, load_credentials
 from bohb_service.study import load_study
 from tests.acceptance.study_files import OBJECTIVES, write_study
@@ -47,8 +49,14 @@ def objects_of(folder, overlay):
         )
         assert done.returncode == 0, done.stderr
         return list(yaml.safe_load_all(done.stdout))
+    base = yaml.safe_load((folder / "base" / "kustomization.yaml").read_text())
+    generated = [
+        {"kind": kind, "metadata": {"name": each["name"]}, "data": {Path(file).name: file for file in each["files"]}}
+        for kind, key in (("ConfigMap", "configMapGenerator"), ("Secret", "secretGenerator"))
+        for each in base[key]
+    ]
     texts = [(folder / name).read_text() for name in ("base/master.yaml", f"{overlay}/workers.yaml")]
-    return [each for text in texts for each in yaml.safe_load_all(text)]
+    return [*generated, *(each for text in texts for each in yaml.safe_load_all(text))]
 
 
 def validate(manifest):
@@ -79,6 +87,33 @@ def test_every_manifest_follows_the_schema(folder, overlay):
         validate(each)
 
 
+@pytest.mark.parametrize("overlay", ["deployment", "job"])
+def test_all_that_pods_mount_is_there(folder, overlay):
+    made = objects_of(folder, overlay)
+    data = {(each["kind"], each["metadata"]["name"]): each.get("data", {}).keys() for each in made}
+    mounted = {}
+    for each in made:
+        if "template" in each.get("spec", {}):
+            pod = each["spec"]["template"]["spec"]
+            for volume in pod["volumes"]:
+                if "secret" in volume:
+                    mounted[volume["name"]] = data["Secret", volume["secret"]["secretName"]]
+                elif "configMap" in volume:
+                    mounted[volume["name"]] = data["ConfigMap", volume["configMap"]["name"]]
+                elif "persistentVolumeClaim" in volume:
+                    mounted[volume["name"]] = data[
+                        "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]
+                    ]
+            used = {mount["name"] for container in containers(each) for mount in container["volumeMounts"]}
+            assert used == {volume["name"] for volume in pod["volumes"]}
+    assert {name: set(keys) for name, keys in mounted.items()} == {
+        "study": {"study.yaml", "objectives.py"},
+        "runs": set(),
+        **{side: {path.name for path in (folder / "base" / "credentials" / side).iterdir()} for side in KINDS},
+    }
+    assert set(KINDS) == {"master", "admin", "worker"}
+
+
 def test_a_misspelt_key_is_found(folder):
     (service,) = [each for each in objects_of(folder, "job") if each["kind"] == "Service"]
     service["spec"]["selektor"] = service["spec"].pop("selector")
@@ -95,6 +130,7 @@ def test_workers_of_a_job_end_with_the_study_and_bear_preemption(folder):
     spec = job["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
     assert spec["podReplacementPolicy"] == "Failed"
+    assert spec["successPolicy"] == {"rules": [{"succeededCount": 1}]}
     disrupted, given_back, wrong = spec["podFailurePolicy"]["rules"]
     assert disrupted == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     assert (given_back["action"], given_back["onExitCodes"]["values"]) == ("Ignore", [75, 143])

@@ -214,6 +214,19 @@ def test_silent_readers_hold_up_nobody(monkeypatch):
         assert sum("process_request_thread" in thread.name for thread in threading.enumerate()) <= MAX_READERS
 
 
+def test_a_moment_without_threads_costs_no_reader_after_it(monkeypatch):
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    with MetricsPage("127.0.0.1", 0, CollectorRegistry()) as page:
+        with monkeypatch.context() as broken:
+            broken.setattr(threading.Thread, "start", refuse)
+            for _ in range(MAX_READERS + 1):
+                with pytest.raises(OSError):
+                    read(page.address)
+        assert read(page.address)
+
+
 def test_a_taken_address_is_told():
     with socket.create_server(("127.0.0.1", 0)) as holder:
         number = holder.getsockname()[1]

@@ -9,7 +9,7 @@ from bohb_service.api.find_master import by_run_directory
 from bohb_service.clock import SystemClock
 from bohb_service.doctor.worker_side import WorkerPlace, examine_worker
 from bohb_service.errors import MasterUnreachableError, StudyEndedError
-from bohb_service.journal.run_directory import MasterAddress, RunDirectory
+from bohb_service.journal.run_directory import RunDirectory
 from bohb_service.master.status import progress_of, status_of
 from bohb_service.master.terms import StudyFacts
 from bohb_service.optimizer.brackets import FullBudgetSchedule, HyperbandSchedule, SuccessiveHalvingSchedule
@@ -313,6 +313,5 @@ def test_a_worker_is_told_when_the_study_has_ended(tmp_path):
     (told,) = [found for found in examine_worker(WorkerPlace(tmp_path), SystemClock()) if found.check == "master"]
     assert (told.status, "has ended" in told.found) == ("ok", True)
 
-    address = MasterAddress("127.0.0.1", 1, "s", "i", 1, "h", "127.0.0.1")
-    RunDirectory(tmp_path).write_address(address)
+    RunDirectory(tmp_path).remove_ended()
     assert not RunDirectory(tmp_path).has_ended

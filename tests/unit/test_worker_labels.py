@@ -93,6 +93,9 @@ def test_a_divided_gpu_is_its_parts(nvml):
     assert visible_devices() == ("MIG-x", "MIG-y", "GPU-b", "GPU-c")
     assert [gpu.whole for gpu in read_gpus().gpus] == ["GPU-a", "GPU-a", "", ""]
     assert [slot.device for slot in plan_slots(2, 1, "w", {})] == ["MIG-x", "MIG-y"]
+    assert visible_devices({VISIBLE: "MIG-y,MIG-x,MIG-z"}) == ("MIG-y", "MIG-x")
+    assert judge_gpus(read_gpus(), "MIG-x,MIG-y")[-1].found == "MIG-x,MIG-y: workers have 1 GPUs"
+    assert judge_gpus(read_gpus(), "MIG-z")[-1].status == "fail"
     assert judge_gpus(read_gpus(), "2")[-1].status == "ok"
     assert judge_gpus(read_gpus(), "3")[-1].status == "fail"
 
@@ -133,7 +136,15 @@ def test_what_is_set_already_is_believed_where_no_driver_is(nvml, given, devices
 
 @pytest.mark.parametrize(
     ("given", "devices"),
-    [("1,0", ("1", "0")), ("GPU-b", ("GPU-b",)), ("GPU-", ("GPU-",)), ("0,2,1", ("0",)), ("GPU-x,0", ()), ("x", ())],
+    [
+        ("1,0", ("1", "0")),
+        ("GPU-b", ("GPU-b",)),
+        ("GPU-", ()),
+        ("MIG-x", ()),
+        ("0,2,1", ("0",)),
+        ("GPU-x,0", ()),
+        ("x", ()),
+    ],
 )
 def test_what_is_set_already_is_cut_where_cuda_would_cut_it(nvml, given, devices):
     nvml("GPU-a", "GPU-b")
