@@ -1,6 +1,7 @@
 """One master with its run directory, port, local workers and threads, put together and taken apart in order."""
 
 import contextlib
+import logging
 import os
 import queue
 import socket
@@ -35,6 +36,8 @@ from bohb_service.study import Study
 
 T = TypeVar("T")
 
+log = logging.getLogger("bohb_service.api")
+
 _FAREWELL_S = 2.0
 _PATIENCE_S = 5.0
 _CALL_S = 30.0
@@ -52,6 +55,14 @@ def _quick_switches() -> Iterator[None]:
         yield
     finally:
         sys.setswitchinterval(before)
+
+
+def _try_to(write: Callable[[], None]) -> None:
+    """Write what only spares others some time: the result does not depend on it."""
+    try:
+        write()
+    except JournalWriteError as error:
+        log.warning("%s", error)
 
 
 class StudyRun:
@@ -126,7 +137,7 @@ class StudyRun:
             self.is_resumed = run.is_resumed
             if run.scheduler.is_finished:
                 self.was_finished = True
-                self.directory.write_ended()
+                _try_to(self.directory.write_ended)
                 self._stack = stack.pop_all()
                 return self
             terms = self._terms
@@ -156,7 +167,7 @@ class StudyRun:
             if metering is not None:
                 stack.enter_context(metering.page())
             self.directory.write_address(self._address(server, run.study_id))
-            stack.callback(self.directory.remove_address)
+            stack.callback(_try_to, self.directory.remove_address)
             self._fleet = self._make_fleet()
             stack.callback(self._let_others_leave)
             stack.callback(self._fleet.stop, _PATIENCE_S)
@@ -172,8 +183,7 @@ class StudyRun:
                 if self._master.end != "failed":
                     self._let_workers_leave(self._master)
                 if self._master.end == "finished":
-                    with contextlib.suppress(JournalWriteError):  # workers then wait longer, in vain
-                        self.directory.write_ended()
+                    _try_to(self.directory.write_ended)
         finally:
             self._stack.close()
 

@@ -131,6 +131,8 @@ def main(
         raise StudyError("give either --run-dir DIR, or --nameserver HOST:PORT with --study NAME")
     if nameserver is not None and not study:
         raise StudyError(f"--nameserver {nameserver} needs --study NAME; `bohb-master run` prints both")
+    if run_dir is not None and run_dir.exists() and not run_dir.is_dir():
+        raise StudyError(f"--run-dir {run_dir} is a file; give the run directory of the study")
     if insecure and credentials is not None:
         raise StudyError("give either --credentials or --insecure")
     from bohb_service.api.find_master import by_run_directory

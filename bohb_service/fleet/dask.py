@@ -8,6 +8,7 @@ workers tell which units they hold, so a client that was disconnected, or a new 
 import asyncio
 import contextlib
 import hashlib
+import logging
 import os
 import secrets
 from collections.abc import Callable, Sequence
@@ -28,6 +29,9 @@ T = TypeVar("T")
 _CONNECT_SECONDS = 10.0
 _CALL_SECONDS = 15.0
 _ANSWER_SECONDS = 3.0
+_TALKATIVE = ("distributed", "distributed.client")
+"""Loggers that show a traceback when the scheduler is gone, of which we tell ourselves."""
+
 _NO_DASK = "--fleet dask needs Dask: pip install 'bohb-service[dask]', here and where Dask's workers are"
 
 
@@ -164,6 +168,8 @@ class DaskLauncher:
         """
         from distributed import Client
 
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         if self._client is not None and self._client.status != "running":
             self._forget()
         if self._client is None:

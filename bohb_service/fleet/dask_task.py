@@ -20,6 +20,7 @@ from bohb_service.parent import follow_parent
 _DONE = frozenset({ExitCode.OK, ExitCode.TRY_AGAIN, ExitCode.INTERRUPTED})
 
 _held: dict[str, "subprocess.Popen[bytes]"] = {}
+_ended: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,8 @@ def hold_worker(order: Order) -> int:
     Raises:
         RuntimeError: It could not work; the message says why.
     """
+    if order.unit in _ended:
+        return ExitCode.TRY_AGAIN
     # Dask does a task again whose worker was lost; the name must tell the second start from the first.
     name = f"{order.unit}.{secrets.token_hex(2)}"
     command = [sys.executable, "-m", __name__, *order.arguments, "--log-json", "--name", name]
@@ -49,11 +52,13 @@ def hold_worker(order: Order) -> int:
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=worker_environment()
         )
         _held[order.unit] = process
+        if order.unit in _ended:  # that was said while it started
+            process.terminate()
         try:
             code = process.wait()
         finally:
             del _held[order.unit]
-        if code in _DONE:
+        if code in _DONE or order.unit in _ended:
             return code
         raise RuntimeError(f"exit code {code}: {last_words(output)}")
 
@@ -64,7 +69,8 @@ def held_units() -> list[str]:
 
 
 def end_units(units: Sequence[str]) -> None:
-    """Let the workers of these units give back what they have, and end."""
+    """Let the workers of these units give back what they have, and end; also those that are about to be started."""
+    _ended.update(units)
     for unit in units:
         process = _held.get(unit)
         if process is not None:

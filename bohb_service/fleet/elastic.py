@@ -7,6 +7,7 @@ A worker leaves when the master has nothing for it and says so, so nothing that 
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -25,6 +26,7 @@ log = logging.getLogger("bohb_service.fleet")
 _RESTART_SECONDS = (0.0, 5.0, 15.0, 30.0, 60.0)
 _JOIN_SECONDS = 60.0
 _SILENCE_SECONDS = 300.0
+_FULL_SECONDS = 30.0
 _EXPLORE_SECONDS = 300.0
 _LEAVING_S = 0.2
 _EXIT_S = 1.0
@@ -110,6 +112,8 @@ class ElasticFleet:
         self._explorer = ""
         self._started_at = float("-inf")
         self._was_strange = False
+        self._full_since = math.inf
+        self._was_full = False
         self._n_failures = 0
         self._start_at = 0.0
 
@@ -180,8 +184,13 @@ class ElasticFleet:
     def _adapt(self) -> None:
         demand = self._employer.demand(self._size.most * self._size.slots)
         units = self._launcher.units()
+        if self._ending.is_set():
+            return  # the demand is of a time before that
         now = self._clock.monotonic()
+        if self._silence is not None:  # nobody saw what became of those that are gone
+            self._let_go |= self._known - {unit.name for unit in units}
         self._note(units, demand)
+        self._tell_waiting(units)
         balance = balance_of(demand, units, self._kinds.labels)
         self._tell_strange(balance)
         change = change_for(
@@ -247,6 +256,17 @@ class ElasticFleet:
             return replace(change, cancel=tuple(name for name in change.cancel if name != self._explorer))
         is_due = self._clock.monotonic() >= self._started_at + _EXPLORE_SECONDS
         return replace(change, start=1) if is_due and not coming and len(units) < self._size.most else change
+
+    def _tell_waiting(self, units: Sequence[Unit]) -> None:
+        """Say once that the cluster has no room, which may last."""
+        now = self._clock.monotonic()
+        is_full = bool(units) and not any(unit.is_running for unit in units)
+        self._full_since = min(self._full_since, now) if is_full else math.inf
+        if not is_full:
+            self._was_full = False
+        elif not self._was_full and now >= self._full_since + _FULL_SECONDS:
+            self._was_full = True
+            log.warning("%d workers wait for a place in the cluster, and none runs; see its queue", len(units))
 
     def _tell_strange(self, balance: Balance) -> None:
         if balance.strange and not self._was_strange:

@@ -1,6 +1,7 @@
 """What lies where in a run directory, who serves it, and where its master listens."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -38,6 +39,21 @@ def _replace(path: Path, text: str) -> None:
     with _disk_errors(path):
         draft.write_text(text)
         draft.replace(path)
+
+
+def _lock_folder(descriptor: int) -> None:
+    """Lock a folder, where its file system can do that.
+
+    Raises:
+        BlockingIOError: Another process has locked it.
+    """
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in {errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.EOPNOTSUPP}:
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +152,11 @@ class RunDirectory:
         path = self.path / "master.lock"
         with _disk_errors(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            folder = os.open(self.path, os.O_RDONLY)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock_folder(folder)  # the file may be removed and made anew
             except BlockingIOError:
                 holder = path.read_text().strip() or "an unknown process"
                 raise RunLockedError(
@@ -150,6 +168,7 @@ class RunDirectory:
                 os.pwrite(descriptor, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
             yield
         finally:
+            os.close(folder)
             os.close(descriptor)
 
     def write_address(self, address: MasterAddress) -> None:
@@ -219,5 +238,10 @@ class RunDirectory:
         return address if is_sound else None
 
     def remove_address(self) -> None:
-        """Say that no master listens any more."""
-        self.address_file.unlink(missing_ok=True)
+        """Say that no master listens any more.
+
+        Raises:
+            JournalWriteError: The file cannot be removed.
+        """
+        with _disk_errors(self.address_file):
+            self.address_file.unlink(missing_ok=True)

@@ -152,6 +152,11 @@ class SqliteJournal:
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.IntegrityError):
+                raise JournalWriteError(
+                    f"somebody else writes to {self.path} too ({error}); nothing that was acknowledged is lost: "
+                    "end the other master, then run the same command again"
+                ) from error
             raise JournalWriteError(
                 f"cannot write to {self.path}: {error}; nothing that was acknowledged is lost: "
                 "free some space or mend the disk, then run the same command again"

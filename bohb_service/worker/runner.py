@@ -328,10 +328,10 @@ class WorkerRunner:
         """Let the running evaluation save what it has; whether there is nothing to wait for any more."""
         supervisor, now = self._supervisor, self._clock.monotonic()
         if self._save_by == NEVER:
-            log.warning("preempted: the running evaluation has %g s to save; interrupt to end it now", self._grace_s)
             self._take_no_more()
-            is_told = supervisor is not None and supervisor.preempt(self._preemption)
-            self._save_by = now + (self._grace_s if is_told else 0.0)
+            grace_s = self._grace_s if supervisor is not None and supervisor.preempt(self._preemption) else 0.0
+            self._save_by, told = now + grace_s, f"has {grace_s:g} s to save; interrupt to end it now"
+            log.warning("preempted%s", f": the running evaluation {told}" if grace_s else "")
         return supervisor is None or not supervisor.held or now >= self._save_by
 
     def _take_no_more(self) -> None:

@@ -56,7 +56,7 @@ def plan_slots(n_slots: int, per_device: int, name: str, given: Mapping[str, Lab
     if devices and n_slots > n_places:
         raise StudyError(
             f"--slots {n_slots}: {_plural(len(devices), 'device')} with {_plural(per_device, 'slot')} each; "
-            f"ask for at most {n_places}, or let slots share a device with --slots-per-gpu"
+            f"ask for at most {n_places}, or let slots share a device with --slots-per-gpu (BOHB_SLOTS_PER_GPU)"
         )
     shares = {label: int(amount) // n_slots for label, amount in own_labels(given).items() if label not in given}
     labels = {**shares, "gpu": min(1, len(devices)), "cpus": max(1, shares.get("cpus", 1)), **given}

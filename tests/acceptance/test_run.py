@@ -64,6 +64,25 @@ def test_a_study_can_be_extended(run_cli, tmp_path):
     assert len(outcomes(run)) == PLAN + 13
 
 
+def test_files_that_only_help_others_cost_no_result(run_cli, tmp_path):
+    study, run = write_study(tmp_path), tmp_path / "run"
+    master = run_cli.start("bohb-master", "run", study, "--workers", 1, "--run-dir", run)
+    wait_for_results(run, 1)
+    (run / "master.json").unlink()
+    for name in ("master.json", "ended"):
+        (run / name).mkdir()
+    ended = master.wait(60)
+    assert (ended.returncode, "Incumbent" in ended.stdout) == (0, True)
+    for name in ("master.json", "ended"):
+        assert f"cannot write {run / name}" in ended.stderr
+
+
+def test_a_file_is_no_run_directory(run_cli, tmp_path):
+    wrong = run_cli("bohb-worker", "--run-dir", write_study(tmp_path))
+    assert wrong.returncode == 2
+    assert "is a file; give the run directory of the study" in wrong.stderr
+
+
 def test_a_worker_that_comes_when_the_study_has_ended_does_not_stay(run_cli, tmp_path):
     study, run = write_study(tmp_path, stop={"brackets": 1}), tmp_path / "run"
     assert run_cli("bohb-master", "run", study, "--workers", 1, "--run-dir", run).returncode == 0

@@ -301,6 +301,36 @@ def test_a_cluster_that_does_not_answer_is_told_once_and_then_goes_on(scene, cap
     assert scene.cluster.started[-1] == 3
 
 
+def test_what_is_gone_after_a_silence_is_no_failure(scene, caplog):
+    scene.cluster.fault = BohbError("it does not answer")
+    scene.look(10.0)
+    scene.cluster.fault, scene.cluster.there = None, []
+    scene.look(10.0)
+    assert "workers end before" not in caplog.text
+    assert scene.cluster.started == [2, 2]
+
+
+def test_a_cluster_without_room_is_told_once(scene, caplog):
+    scene.cluster.there = [Unit(unit.name, is_running=False) for unit in scene.cluster.there]
+    for _ in range(4):
+        scene.look(10.0)
+    for _ in range(4):
+        scene.look(10.0)
+    assert caplog.text.count("2 workers wait for a place in the cluster, and none runs") == 1
+
+
+def test_nothing_is_started_once_the_end_has_begun(scene):
+    units = scene.cluster.units
+
+    def end_meanwhile():
+        scene.fleet._ending.set()
+        return units()
+
+    scene.cluster.units, scene.demand = end_meanwhile, demand(4)
+    scene.look()
+    assert scene.cluster.started == [2]
+
+
 def test_silence_is_no_reason_to_give_up_what_is_known_to_wait_or_run(scene):
     scene.cluster.there = units(0, 2)
     scene.look()

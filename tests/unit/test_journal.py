@@ -254,6 +254,16 @@ def test_a_missing_journal_is_said_so(tmp_path):
         SqliteJournal.open(tmp_path / "nothing.sqlite")
 
 
+def test_somebody_else_who_writes_is_told(tmp_path):
+    mine = SqliteJournal.create(tmp_path / "j.sqlite", {})
+    other = SqliteJournal.open(tmp_path / "j.sqlite")
+    other.append([(1.0, StudyStopped("loss"))])
+    with pytest.raises(JournalWriteError, match=r"somebody else writes to .* end the other master"):
+        mine.append([(2.0, StudyStopped("seconds"))])
+    mine.close()
+    other.close()
+
+
 def test_what_cannot_be_a_journal_is_told(tmp_path):
     with pytest.raises(JournalError, match="is no file; it is left as it is"):
         SqliteJournal.open(tmp_path)
@@ -282,6 +292,9 @@ def test_only_one_process_serves_a_run_and_death_frees_it(tmp_path):
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(RunLockedError, match=rf"pid {holder.pid} on "), directory.locked():
             pass
+        (directory.path / "master.lock").unlink()
+        with pytest.raises(RunLockedError, match="is served by another master"), directory.locked():
+            pass
         holder.kill()
     with directory.locked():
         pass
@@ -297,6 +310,9 @@ def test_the_address_is_told_and_withdrawn(tmp_path):
     assert directory.read_address() is None
     directory.remove_address()
     directory.remove_address()
+    directory.address_file.mkdir()
+    with pytest.raises(JournalWriteError, match=r"cannot write .*master\.json"):
+        directory.remove_address()
 
 
 def test_an_unusable_run_directory_is_said_so(tmp_path):
