@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bohb_service.study.document import STUDY_SUFFIXES, read_document
+from bohb_service.study.effect import without_effect
 from bohb_service.study.files import resolve_files
 from bohb_service.study.model import SECTIONS, Study
 from bohb_service.study.plain import to_plain
@@ -61,9 +62,10 @@ def _build(data: Mapping[str, Any], base: Path) -> tuple[Study | None, list[Prob
     resolved, missing = resolve_files(plain, base)
     problems += missing
     try:
-        return Study.model_validate(resolved), problems
+        study = Study.model_validate(resolved)
     except ValidationError as error:
         return None, problems + _news(explain(error, SECTIONS), problems)
+    return study, [*problems, *without_effect(study)]
 
 
 def _result(study: Study | None, problems: list[Problem], source: str) -> Study:

@@ -411,6 +411,24 @@ BAD_STUDIES = [
         "empty warm start", _GOOD + "warm_start: ['']\n", "warm_start[0]", "the run directory '' does not exist", 4
     ),
     BadStudy("warm start twice", _GOOD + "warm_start: ['.', './']\n", "warm_start[1]", "is given twice", 4),
+    # What has no effect.
+    BadStudy(
+        "needs of budgets that there are not",
+        _GOOD + "needs:\n- gpu: 1\n  min_budget: 100\n",
+        "needs[0]",
+        "never applies, since 27 is the largest budget; lower min_budget",
+        5,
+    ),
+    BadStudy(
+        "needs of nothing", _GOOD + "needs: [{min_budget: 3}]\n", "needs[0]", "needs nothing; add what is needed", 4
+    ),
+    BadStudy(
+        "less than nothing of Dask's resources",
+        _GOOD + "fleet: {dask: {resources: {GPU: -1}}}\n",
+        "fleet.dask.resources.GPU",
+        "-1 is no amount; write a number above 0",
+        4,
+    ),
     # What starts workers.
     BadStudy("unknown fleet key", _GOOD + "fleet: {worker: 4}\n", "fleet.worker", "did you mean", 4),
     BadStudy("no fleet", _GOOD + "fleet: {workers: 0}\n", "fleet.workers", "must be at least 1", 4),
