@@ -168,11 +168,11 @@ class DaskLauncher:
         """
         from distributed import Client
 
-        for name in _TALKATIVE:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
         if self._client is not None and self._client.status != "running":
             self._forget()
         if self._client is None:
+            for name in _TALKATIVE:
+                logging.getLogger(name).setLevel(logging.CRITICAL)
             place: dict[str, Any] = {"address": self._dask.scheduler}
             if self._dask.scheduler_file is not None:
                 place = {"scheduler_file": str(self._dask.scheduler_file)}

@@ -81,10 +81,10 @@ class SqliteJournal:
             JournalError: There is no such file, or it cannot be opened.
             JournalCorruptError: It is damaged, not a journal of this program, or of a newer version.
         """
-        if path.exists() and not path.is_file():
-            raise JournalError(f"{path} is no file; {_REMEDY}")
-        if not path.is_file():
+        if not path.exists():
             raise JournalError(f"there is no journal at {path}; check the run directory")
+        if not path.is_file():
+            raise JournalError(f"{path} is no file; {_REMEDY}")
         if not read_only:
             # A writer that closes a damaged file would first fold the write-ahead log into it, and change it for ever.
             cls.open(path, read_only=True).close()
